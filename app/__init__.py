@@ -1,0 +1,1 @@
+"""The gateway: photos in over HTTP, labels out; it never imports TensorFlow."""

@@ -1,0 +1,1 @@
+"""The exporter: a source model in, a proven, published SavedModel version out."""

@@ -1,0 +1,1 @@
+"""Servables, policies and life cycle; standard library only."""
