@@ -37,11 +37,17 @@ class TensorSpec:
 
 @dataclass(frozen=True, slots=True)
 class SignatureSpec:
-    """One signature: its method name and its named inputs and outputs."""
+    """One signature: its method name, its named inputs and outputs, and where they come from.
+
+    `defaults` are the values of inputs that a request may leave out. `definition` is the
+    SignatureDef message, serialized: what metadata answers and error texts quote verbatim.
+    """
 
     method_name: str
     inputs: Mapping[str, TensorSpec]
     outputs: Mapping[str, TensorSpec]
+    defaults: Mapping[str, Any]
+    definition: bytes
 
 
 class Servable(Protocol):
@@ -53,12 +59,17 @@ class Servable(Protocol):
         ...
 
     def run(
-        self, signature_name: str, inputs: Mapping[str, Any], outputs: Sequence[str]
-    ) -> dict[str, Any]:
-        """Run one signature: arrays in by input name, arrays out for the wanted output names.
+        self,
+        feeds: Mapping[str, Any],
+        fetches: Sequence[str],
+        *,
+        timeout_seconds: float | None = None,
+    ) -> list[Any]:
+        """Run the graph: arrays in by tensor name, arrays out for the wanted tensor names, in order.
 
         Raises:
-            ServingError: with the code and message of the failing op.
+            ServingError: with the code and message of the failing op; DEADLINE_EXCEEDED after
+                `timeout_seconds`.
         """
         ...
 
