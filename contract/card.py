@@ -1,0 +1,100 @@
+"""The model card: what a version says about itself, inside its own graph.
+
+The exporter writes it, the gateway reads it through the model server (signature `model_card`), so
+both sides need no shared volume. `schema_version` grows only when a reader of the old schema would
+misread the new one; unknown fields are ignored so that older gateways keep reading newer cards.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+from contract.pixels import ImageSpec
+
+Task = Literal["single_label", "multi_label"]
+"""`single_label`: softmax, probabilities sum to 1. `multi_label`: one sigmoid per class."""
+
+SourceKind = Literal["application", "keras", "saved_model"]
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class ClassInfo(_Part):
+    """One class: its index in the scores, its label, and an outside id such as a WordNet id."""
+
+    index: int = Field(ge=0)
+    label: str = Field(min_length=1)
+    id: str | None = None
+
+
+class Source(_Part):
+    """Where the model came from."""
+
+    kind: SourceKind
+    name: str
+    """The application's name, or the file's or folder's name without its path."""
+    weights: str | None = None
+    """`imagenet`, `none`, or the weights file's name."""
+    weights_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+
+
+class Evaluation(_Part):
+    """Accuracy on labelled images that the model was not trained on."""
+
+    dataset: str
+    n: int = Field(ge=1)
+    top_1: Fraction
+    top_5: Fraction
+
+
+class Parity(_Part):
+    """The exported version against its source, on the same golden images."""
+
+    n: int = Field(ge=1)
+    max_abs_difference: float = Field(ge=0.0)
+    """Largest difference of any probability, `pixels.decode` pixels in both."""
+    bound: float = Field(gt=0.0)
+    top_1_agreement: Fraction
+    encoded_max_abs_difference: float | None = Field(default=None, ge=0.0)
+    """The same for `top_k_encoded`, which decodes and resizes in the graph; informative only."""
+    encoded_top_1_agreement: Fraction | None = None
+
+
+class ModelCard(_Part):
+    """One version of one model, described by itself."""
+
+    schema_version: Literal[1] = 1
+    model_name: str = Field(min_length=1)
+    task: Task = "single_label"
+    classes: tuple[ClassInfo, ...] = Field(min_length=1)
+    k: int = Field(ge=1)
+    image: ImageSpec
+    preprocess: str = "none"
+    """What the graph does to uint8 pixels before the network: none, tf, torch, caffe, rescale."""
+    precision: str = "float32"
+    is_frozen: bool = True
+    source: Source
+    frameworks: dict[str, str] = Field(default_factory=dict)
+    """Versions by name, for example {"tensorflow": "2.20.0", "keras": "3.15.1"}."""
+    evaluation: Evaluation | None = None
+    parity: Parity | None = None
+    exported_at: AwareDatetime
+
+    @model_validator(mode="after")
+    def _classes_are_numbered_and_cover_k(self) -> Self:
+        if [each.index for each in self.classes] != list(range(len(self.classes))):
+            raise ValueError("classes must be listed in order of index, from 0 without a gap")
+        if self.k > len(self.classes):
+            raise ValueError(f"k is {self.k} but there are only {len(self.classes)} classes")
+        return self
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels in order of class index."""
+        return tuple(each.label for each in self.classes)
