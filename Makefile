@@ -1,0 +1,83 @@
+# `make run` and `make test` do all the set-up themselves; `make help` lists the rest.
+
+# Any CPython from 3.11 to 3.13 (TensorFlow 2.20 has no wheel for others); PYTHON= overrides.
+PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11; do \
+	$$each -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
+	&& echo $$each && break; done)
+VENV ?= .venv
+BIN = $(VENV)/bin
+# Settings come from the files and the locks, never from a user's site or a half-set PYTHONPATH.
+export PYTHONNOUSERSITE = 1
+PIP = $(BIN)/python -m pip --disable-pip-version-check
+
+# make run: which model, where. MODEL unset means: what models/ holds, else MobileNetV2.
+MODEL ?=
+WEIGHTS ?=
+MODELS ?= models
+PORT ?= 8000
+GRPC_PORT ?= 8500
+REST_PORT ?= 8501
+
+# make test: ARGS="-k name" narrows it, JOBS=1 runs it in one process.
+JOBS ?= 2
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test test-docker lint format lock docs clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
+	while IFS="$$(printf '\t')" read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
+
+run: $(VENV)/.run ## Serve a model: MODEL=digits|MobileNetV2|ResNet50|..., WEIGHTS=FILE, PORT=8000
+	@$(BIN)/python -m scripts.run --model "$(MODEL)" --weights "$(WEIGHTS)" --models "$(MODELS)" \
+	--port $(PORT) --grpc-port $(GRPC_PORT) --rest-port $(REST_PORT)
+
+demo: $(VENV)/.run ## Train and publish the handwritten-digits model
+	@$(BIN)/python -m exporter demo --base-path "$(MODELS)"
+
+test: $(VENV)/.dev ## Run the tests; ARGS="..." goes to pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not docker" $(ARGS)
+
+lint: $(VENV)/.dev ## Check style, types, layers and generated files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# dev.lock is resolved first and binds the others, so that every environment has one set of versions.
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-annotate --no-header pyproject.toml
+TENSORFLOW = requirements/tensorflow-cpu.in
+lock: $(VENV)/.dev ## Write the lock files again from pyproject.toml; UPGRADE=1 takes newer versions
+	$(LOCK) $(if $(UPGRADE),--upgrade) $(TENSORFLOW) --extra gateway --extra exporter --extra serving \
+	--extra dev -o requirements/dev.lock
+	$(LOCK) -c requirements/dev.lock --extra gateway -o requirements/gateway.lock
+	$(LOCK) -c requirements/dev.lock $(TENSORFLOW) --extra exporter -o requirements/exporter.lock
+	$(LOCK) -c requirements/dev.lock $(TENSORFLOW) --extra serving -o requirements/serving.lock
+	$(LOCK) -c requirements/dev.lock $(TENSORFLOW) --extra gateway --extra exporter --extra serving \
+	-o requirements/run.lock
+
+clean: ## Remove the environment, caches and published models
+	rm -rf $(VENV) $(MODELS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* build
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "make: Python 3.11, 3.12 or 3.13 is needed and none was found;" \
+	"name one with PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "make: $(PYTHON) could not create a virtual" \
+	"environment; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+
+# --no-deps: the locks are complete, and tensorflow-serving-api would pull a second TensorFlow in.
+$(VENV)/.run: requirements/run.lock | $(VENV)/bin/python
+	@echo "Installing what the servers and the exporter need (about 300 MB, once) ..."
+	@$(PIP) install --quiet --require-hashes --no-deps -r $<
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.lock | $(VENV)/bin/python
+	@echo "Installing what the tests need (about 500 MB, once) ..."
+	@$(PIP) install --quiet --require-hashes --no-deps -r $<
+	@touch $@ $(VENV)/.run

@@ -1,0 +1,293 @@
+"""`make run`: publish a model if there is none, start both servers, say where to click.
+
+Run as `python -m scripts.run`. It is a supervisor and nothing more: everything that it starts is a
+command that people can run themselves, and it prints those commands.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, NoReturn, Self
+
+import typer
+from rich.console import Console
+
+DEFAULT_APPLICATION = "MobileNetV2"
+DIGITS = "digits"
+READY_SECONDS = 300.0  # the largest applications take minutes to load on two cores
+GRACE_SECONDS = 35.0  # a little more than either server's own drain
+EXIT_FAILED = 3
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+class RunError(Exception):
+    """One line that says what to do next."""
+
+
+class StopRequestedError(Exception):
+    """Ctrl-C or SIGTERM."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where the two servers listen."""
+
+    gateway: int
+    grpc: int
+    rest: int
+
+    def check_free(self) -> None:
+        """Raise RunError naming the first port that somebody else holds."""
+        named = (("PORT", self.gateway), ("GRPC_PORT", self.grpc), ("REST_PORT", self.rest))
+        for variable, port in named:
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind(("0.0.0.0", port))
+                except OSError as error:
+                    raise RunError(
+                        f"port {port} is in use; stop what holds it or choose another: "
+                        f"make run {variable}={port + 10}"
+                    ) from error
+
+
+class Processes(AbstractContextManager["Processes"]):
+    """Children that end with us, in the reverse order of their start."""
+
+    def __init__(self) -> None:
+        self._running: list[tuple[str, subprocess.Popen[bytes]]] = []
+
+    def start(self, name: str, command: list[str], **environment: str) -> None:
+        """Start a child in its own session: Ctrl-C reaches us alone, and we stop it in order."""
+        console.print(f"[dim]$ {shlex.join(command)}[/dim]", markup=True)
+        child = subprocess.Popen(
+            command,
+            env={**os.environ, **environment},
+            start_new_session=True,
+            preexec_fn=_die_with_parent,  # noqa: PLW1509 - this process has a single thread
+        )
+        self._running.append((name, child))
+
+    def check(self) -> None:
+        """Raise RunError if a child has ended."""
+        for name, child in self._running:
+            if child.poll() is not None:
+                raise RunError(
+                    f"the {name} ended with exit code {child.returncode}; its last lines are above"
+                )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # From here on a second Ctrl-C must not leave a child behind: it shortens the wait instead.
+        hurried: list[bool] = []
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: hurried.append(True))
+        for name, child in reversed(self._running):
+            if child.poll() is None:
+                console.print(f"stopping the {name} ...")
+                child.terminate()
+                deadline = time.monotonic() + GRACE_SECONDS
+                while child.poll() is None and time.monotonic() < deadline and not hurried:
+                    time.sleep(0.05)
+                child.kill()
+            child.wait()
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to end this child even if its parent is killed with SIGKILL (prctl(2))."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+
+
+def published_versions(models: Path, name: str) -> list[int]:
+    """The versions of a model that a model server would find, ascending."""
+    folder = models / name
+    if not folder.is_dir():
+        return []
+    return sorted(int(each.name) for each in folder.iterdir() if each.name.isdecimal())
+
+
+def choose_model(models: Path, wanted: str) -> str:
+    """The application (or `digits`) to serve: as told, else what is there, else the default."""
+    if wanted:
+        return wanted
+    if models.is_dir():
+        names = [
+            each.name for each in sorted(models.iterdir()) if published_versions(models, each.name)
+        ]
+        if names and model_name(DEFAULT_APPLICATION) not in names:
+            return names[0]
+    return DEFAULT_APPLICATION
+
+
+def model_name(application: str) -> str:
+    """The name under which an application is published and asked for."""
+    return application.lower()
+
+
+def publish_if_missing(models: Path, wanted: str, weights: str) -> str:
+    """Make sure there is a version to serve; return the model's name."""
+    application = choose_model(models, wanted)
+    name = model_name(application)
+    if published_versions(models, name):
+        return name
+    if name == DIGITS:
+        _export(["demo", "--base-path", str(models)], f"could not train and publish {DIGITS}")
+        return DIGITS
+    command = ["export", "--application", application, "--name", name, "--base-path", str(models)]
+    command += ["--weights", weights or "imagenet"]
+    if wanted or weights:
+        _export(
+            command, f"could not publish {application}; without a network: make run MODEL=digits"
+        )
+        return name
+    if _run_exporter(command) == 0:
+        return name
+    console.print(
+        f"[yellow]{DEFAULT_APPLICATION}'s weights are not to be had here: serving {DIGITS} instead "
+        f"(with a weights file: make run MODEL={DEFAULT_APPLICATION} WEIGHTS=FILE)[/yellow]"
+    )
+    _export(["demo", "--base-path", str(models)], f"could not train and publish {DIGITS}")
+    return DIGITS
+
+
+def _export(arguments: list[str], failure: str) -> None:
+    code = _run_exporter(arguments)
+    if code != 0:
+        raise RunError(f"{failure} (exit code {code})")
+
+
+def _run_exporter(arguments: list[str]) -> int:
+    """Run the exporter to its end; on Ctrl-C it gets one SIGINT, from us, and cleans up."""
+    command = [sys.executable, "-m", "exporter", *arguments]
+    console.print(f"[dim]$ {shlex.join(['python', *command[1:]])}[/dim]")
+    with subprocess.Popen(
+        command,
+        start_new_session=True,
+        preexec_fn=_die_with_parent,  # noqa: PLW1509 - this process has a single thread
+    ) as child:
+        try:
+            return child.wait()
+        except StopRequestedError:
+            child.send_signal(signal.SIGINT)
+            child.wait()
+            raise
+
+
+def model_server_command(models: Path, name: str, ports: Ports) -> list[str]:
+    """TensorFlow Serving's own binary where there is one, else the embedded server."""
+    binary = shutil.which("tensorflow_model_server")
+    program = [binary] if binary else [sys.executable, "-m", "serving"]
+    return [
+        *program,
+        f"--port={ports.grpc}",
+        f"--rest_api_port={ports.rest}",
+        f"--model_name={name}",
+        f"--model_base_path={(models / name).resolve()}",
+        "--grpc_max_threads=64",
+    ]
+
+
+def wait_until_ready(processes: Processes, url: str) -> None:
+    """Poll /readyz until the gateway says that the model answers."""
+    deadline = time.monotonic() + READY_SECONDS
+    with console.status("waiting for the model ..."):
+        while time.monotonic() < deadline:
+            processes.check()
+            try:
+                with urllib.request.urlopen(f"{url}/readyz", timeout=2):  # noqa: S310 - our own http URL
+                    return
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.1)
+    raise RunError(f"the model did not answer within {READY_SECONDS:.0f} s; the log is above")
+
+
+def say_where(name: str, url: str, ports: Ports) -> None:
+    """Print the page, and lines to paste."""
+    sample = "samples/seven.png" if name == DIGITS else "samples/cat.jpg"
+    console.print(
+        f"\n[bold green]Ready.[/bold green] {name} is served; Ctrl-C stops everything.\n\n"
+        f"  the page       [bold]{url}/[/bold]\n"
+        f"  classify       curl -F file=@{sample} {url}/classify\n"
+        f'  model server   curl -d \'{{"signature_name": "top_k_encoded", "instances": '
+        f'[{{"image_bytes": {{"b64": "\'$(base64 < {sample} | tr -d "\\n")\'"}}}}]}}\' '
+        f"http://127.0.0.1:{ports.rest}/v1/models/{name}:predict\n"
+        f"  latencies      curl {url}/stats     Prometheus: {url}/metrics     API: {url}/docs\n"
+    )
+
+
+def supervise(models: Path, wanted: str, weights: str, ports: Ports) -> NoReturn:
+    """Publish, start, wait, and stay until something ends."""
+    ports.check_free()
+    name = publish_if_missing(models, wanted, weights)
+    url = f"http://127.0.0.1:{ports.gateway}"
+    with Processes() as processes:
+        processes.start(
+            "model server", model_server_command(models, name, ports), TF_CPP_MIN_LOG_LEVEL="2"
+        )
+        processes.start(
+            "gateway",
+            [sys.executable, "-m", "app", "--port", str(ports.gateway)],
+            GATEWAY_MODEL_SERVER_URL=f"grpc://127.0.0.1:{ports.grpc}",
+            GATEWAY_MODEL_NAME=name,
+        )
+        wait_until_ready(processes, url)
+        say_where(name, url, ports)
+        while True:
+            processes.check()
+            time.sleep(0.2)
+
+
+def main(
+    *,
+    model: Annotated[
+        str,
+        typer.Option(help="digits, or a Keras application such as ResNet50; default: see above."),
+    ] = "",
+    weights: Annotated[
+        str, typer.Option(help="imagenet, none, or a weights file; default imagenet.")
+    ] = "",
+    models: Annotated[Path, typer.Option(help="Folder of published models.")] = Path("models"),
+    port: Annotated[int, typer.Option(help="The gateway's HTTP port.")] = 8000,
+    grpc_port: Annotated[int, typer.Option(help="The model server's gRPC port.")] = 8500,
+    rest_port: Annotated[int, typer.Option(help="The model server's REST port.")] = 8501,
+) -> None:
+    """Serve a model on this machine: publish it if need be, start model server and gateway.
+
+    Without --model: what the models folder already holds, else MobileNetV2 with ImageNet weights,
+    else (no network) the handwritten-digits model, trained here in under a minute.
+    """
+
+    def stop(*_: object) -> None:
+        raise StopRequestedError
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        supervise(models, model, weights, Ports(gateway=port, grpc=grpc_port, rest=rest_port))
+    except StopRequestedError:
+        console.print("stopped.")
+    except RunError as error:
+        console.print(f"[red]make run: {error}[/red]")
+        raise typer.Exit(EXIT_FAILED) from None
+
+
+if __name__ == "__main__":
+    typer.run(main)
