@@ -15,12 +15,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
 
-if TYPE_CHECKING:
-    from serving.core.errors import Code
-    from serving.core.servable import SignatureSpec, State
+from tensorflow_serving.apis import input_pb2
+
+from serving import signatures
+from serving.core.errors import Code, ServingError, invalid_argument
+from serving.core.labels import LabelMap
+from serving.core.manager import Manager, VersionState
+from serving.core.servable import Servable, SignatureSpec
+from serving.signatures import ClassScore
+from serving.tensors import Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +43,7 @@ class Prediction:
     """Outputs by name, and the spec that answered (version and signature filled in)."""
 
     spec: ModelSpec
-    outputs: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class ClassScore:
-    """One class of one example. The label is empty where the model names none."""
-
-    label: str
-    score: float
+    outputs: dict[str, Array]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +63,14 @@ class Regression:
 
 
 @dataclass(frozen=True, slots=True)
+class Task:
+    """One part of a MultiInference request."""
+
+    spec: ModelSpec
+    method_name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Metadata:
     """The resolved spec and a serialized SignatureDef by signature name."""
 
@@ -73,59 +78,137 @@ class Metadata:
     signature_defs: Mapping[str, bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class VersionStatus:
-    """One version in a status answer. `code` is OK unless loading failed."""
-
-    version: int
-    state: State
-    code: Code
-    message: str
-
-
 class Lease:
     """One pinned version of one model."""
 
-    @property
-    def spec(self) -> ModelSpec:
+    def __init__(self, spec: ModelSpec, servable: Servable) -> None:
+        self.spec = spec
         """The request's spec with the version that answers; the label is gone."""
-        raise AssertionError
+        self._servable = servable
 
     @property
     def signatures(self) -> Mapping[str, SignatureSpec]:
         """All signatures, `__saved_model_init_op` included."""
-        raise AssertionError
+        return self._servable.signatures
 
     def signature(self, signature_name: str = "") -> SignatureSpec:
         """A signature ("" is `serving_default`); FAILED_PRECONDITION when there is none."""
-        raise AssertionError
+        return self._signature(
+            signature_name, Code.FAILED_PRECONDITION, 'Serving signature key "{name}" not found.'
+        )
 
     def predict(
         self,
-        inputs: Mapping[str, Any],
+        inputs: Mapping[str, Array],
         *,
         output_filter: Sequence[str] = (),
         signature_name: str = "",
         timeout_seconds: float | None = None,
     ) -> Prediction:
         """Run one signature on arrays by input alias."""
-        raise AssertionError
+        outputs = signatures.predict(
+            self._servable,
+            self.signature(signature_name),
+            inputs,
+            output_filter=output_filter,
+            timeout_seconds=timeout_seconds,
+        )
+        return Prediction(self._answering(signature_name), outputs)
 
     def classify(
-        self, examples: Any, *, signature_name: str = "", timeout_seconds: float | None = None
+        self,
+        examples: input_pb2.Input,
+        *,
+        signature_name: str = "",
+        timeout_seconds: float | None = None,
     ) -> Classification:
-        """Run a classification signature on a tensorflow_serving.apis.input_pb2.Input."""
-        raise AssertionError
+        """Run a classification signature on tf.Examples."""
+        spec = replace(self.spec, signature_name=signature_name)
+        task = Task(spec, signatures.CLASSIFY_METHOD_NAME)
+        (result,) = self._run_tasks(
+            [task], examples, timeout_seconds, "No signature was found with the name: {name}"
+        )
+        assert isinstance(result, Classification)  # noqa: S101 - the method name says so
+        return result
 
     def regress(
-        self, examples: Any, *, signature_name: str = "", timeout_seconds: float | None = None
+        self,
+        examples: input_pb2.Input,
+        *,
+        signature_name: str = "",
+        timeout_seconds: float | None = None,
     ) -> Regression:
-        """Run a regression signature on a tensorflow_serving.apis.input_pb2.Input."""
-        raise AssertionError
+        """Run a regression signature on tf.Examples."""
+        spec = replace(self.spec, signature_name=signature_name)
+        task = Task(spec, signatures.REGRESS_METHOD_NAME)
+        (result,) = self._run_tasks(
+            [task], examples, timeout_seconds, "No signature was found with the name: {name}"
+        )
+        assert isinstance(result, Regression)  # noqa: S101 - the method name says so
+        return result
+
+    def multi_inference(
+        self,
+        tasks: Sequence[Task],
+        examples: input_pb2.Input,
+        *,
+        timeout_seconds: float | None = None,
+    ) -> list[Classification | Regression]:
+        """Run several signatures over the same examples in one pass of the graph."""
+        _check_tasks(tasks)
+        text = "Requested signature not found in model graph: {name}"
+        return self._run_tasks(tasks, examples, timeout_seconds, text)
+
+    def _run_tasks(
+        self,
+        tasks: Sequence[Task],
+        examples: input_pb2.Input,
+        timeout_seconds: float | None,
+        unknown_signature: str,
+    ) -> list[Classification | Regression]:
+        chosen = [
+            self._signature(task.spec.signature_name, Code.INVALID_ARGUMENT, unknown_signature)
+            for task in tasks
+        ]
+        runs = [_example_run(task, spec) for task, spec in zip(tasks, chosen, strict=True)]
+        input_names = {run.input_name for run in runs}
+        if len(input_names) != 1:
+            raise invalid_argument("Input tensor must be the same for all Signatures.")
+        serialized = signatures.serialized_examples(examples)
+        results = signatures.run_examples(
+            self._servable,
+            input_names.pop(),
+            {name for run in runs for name in run.output_names},
+            serialized,
+            timeout_seconds,
+        )
+        return [
+            self._task_result(task, spec, results, len(serialized))
+            for task, spec in zip(tasks, chosen, strict=True)
+        ]
+
+    def _task_result(
+        self, task: Task, signature: SignatureSpec, results: Mapping[str, Array], count: int
+    ) -> Classification | Regression:
+        spec = self._answering(task.spec.signature_name)
+        if task.method_name == signatures.CLASSIFY_METHOD_NAME:
+            return Classification(spec, signatures.class_scores(signature, results, count))
+        return Regression(spec, signatures.regression_values(signature, results, count))
+
+    def _signature(self, signature_name: str, code: Code, text: str) -> SignatureSpec:
+        return signatures.find_signature(self._servable, signature_name, code, text)
+
+    def _answering(self, signature_name: str) -> ModelSpec:
+        name = signature_name or signatures.DEFAULT_SIGNATURE_NAME
+        return replace(self.spec, signature_name=name)
 
 
 class Inference:
     """The API's methods."""
+
+    def __init__(self, manager: Manager, labels: LabelMap) -> None:
+        self._manager = manager
+        self._labels = labels
 
     @contextmanager
     def lease(self, spec: ModelSpec) -> Iterator[Lease]:
@@ -135,23 +218,73 @@ class Inference:
             ServingError: NOT_FOUND without such a servable, INVALID_ARGUMENT for an unknown label
                 or an empty name.
         """
-        raise AssertionError
+        if not spec.name:
+            raise invalid_argument("ModelSpec has no name specified.")
+        version = spec.version
+        if spec.version_label is not None:
+            version = self._labels.version_of(spec.name, spec.version_label)
+        with self._manager.lease(spec.name, version) as (found, servable):
+            yield Lease(replace(spec, version=found, version_label=None), servable)
 
     def predict(
         self,
         spec: ModelSpec,
-        inputs: Mapping[str, Any],
+        inputs: Mapping[str, Array],
         *,
         output_filter: Sequence[str] = (),
         timeout_seconds: float | None = None,
     ) -> Prediction:
         """Lease and predict in one step."""
-        raise AssertionError
+        with self.lease(spec) as lease:
+            return lease.predict(
+                inputs,
+                output_filter=output_filter,
+                signature_name=spec.signature_name,
+                timeout_seconds=timeout_seconds,
+            )
 
     def metadata(self, spec: ModelSpec) -> Metadata:
         """The signatures of the version that `spec` resolves to."""
-        raise AssertionError
+        with self.lease(spec) as lease:
+            definitions = {name: found.definition for name, found in lease.signatures.items()}
+            return Metadata(replace(lease.spec, signature_name=""), definitions)
 
-    def status(self, spec: ModelSpec) -> list[VersionStatus]:
-        """States, highest version first; `version` narrows it to one, a label is ignored."""
-        raise AssertionError
+    def status(self, spec: ModelSpec) -> list[VersionState]:
+        """States, highest version first; `version` narrows it to one, a label is ignored.
+
+        Raises:
+            ServingError: NOT_FOUND for a model or version that was never asked for.
+        """
+        states = self._manager.states(spec.name)
+        if spec.version is not None:
+            states = [state for state in states if state.version == spec.version]
+            if not states:
+                raise ServingError(
+                    Code.NOT_FOUND, f"Could not find version {spec.version} of model {spec.name}"
+                )
+        if not states:
+            raise ServingError(Code.NOT_FOUND, f"Could not find any versions of model {spec.name}")
+        return states
+
+
+def _example_run(task: Task, signature: SignatureSpec) -> signatures.ExampleRun:
+    if task.method_name == signatures.CLASSIFY_METHOD_NAME:
+        return signatures.classification_run(signature)
+    if task.method_name == signatures.REGRESS_METHOD_NAME:
+        return signatures.regression_run(signature)
+    raise ServingError(
+        Code.UNIMPLEMENTED, f"Unsupported signature method_name: {task.method_name}"
+    )
+
+
+def _check_tasks(tasks: Sequence[Task]) -> None:
+    names = [task.spec.signature_name or signatures.DEFAULT_SIGNATURE_NAME for task in tasks]
+    for index, task in enumerate(tasks):
+        if not task.spec.name:
+            raise invalid_argument("Found ModelSpec with an empty model name.")
+        if task.spec.name != tasks[0].spec.name:
+            raise invalid_argument(
+                "All ModelSpecs in a MultiInferenceRequest must access the same model name."
+            )
+        if names[index] in names[:index]:
+            raise invalid_argument(f"Duplicate evaluation of signature: {names[index]}")

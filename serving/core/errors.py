@@ -41,3 +41,8 @@ class ServingError(Exception):
 
     def __str__(self) -> str:
         return f"{self.code.name}: {self.message}"
+
+
+def invalid_argument(message: str) -> ServingError:
+    """The most frequent code, for what the client sent."""
+    return ServingError(Code.INVALID_ARGUMENT, message)
