@@ -1,0 +1,45 @@
+"""The gateway stays small: no TensorFlow, and memory that does not grow with requests."""
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import psutil
+import pytest
+
+from tests.support import stack
+from tests.support.pictures import encoded, photographs
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("digits")]
+
+MEGABYTE = 1_000_000
+
+
+def test_the_gateway_imports_with_tensorflow_blocked():
+    program = (
+        "import sys\n"
+        "for name in ('tensorflow', 'keras', 'tensorflow_serving'): sys.modules[name] = None\n"
+        "import app.main, app.__main__\n"
+        "import app.model_server.grpc_client, app.model_server.rest_client\n"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=stack.ROOT, check=True, timeout=60)
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+def test_resident_memory_stays_under_120_megabytes(protocol, digits_server, tmp_path):
+    photos = [encoded(pixels) for pixels in photographs().values()]
+    log = tmp_path / "gateway.log"
+    with stack.gateway(digits_server.url(protocol), "digits", log) as gateway:
+        with httpx.Client(base_url=gateway.url, timeout=60) as client:
+
+            def post(number):
+                return client.post(
+                    "/classify",
+                    content=photos[number % len(photos)],
+                    headers={"Content-Type": "image/jpeg"},
+                ).status_code
+
+            with ThreadPoolExecutor(16) as pool:
+                assert set(pool.map(post, range(1000))) == {200}
+        assert psutil.Process(gateway.process.pid).memory_info().rss < 120 * MEGABYTE

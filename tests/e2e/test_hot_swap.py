@@ -1,0 +1,82 @@
+"""A new version under load: no request fails, no answer mixes two versions."""
+
+import asyncio
+import time
+from collections import Counter
+
+import httpx
+import pytest
+
+from tests.support import stack
+from tests.support.keras_models import save_tiny_classifier
+from tests.support.pictures import encoded, photographs
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("swap")]
+
+REQUESTS_PER_SECOND = 50
+SECONDS = 30
+
+
+@pytest.fixture
+def publish(tmp_path):
+    """Publish version `number` of "swapped", whose labels carry the number."""
+    save_tiny_classifier(tmp_path / "tiny.keras")
+    arguments = ["export", "--keras", str(tmp_path / "tiny.keras"), "--name", "swapped"]
+
+    def run(number):
+        labels = tmp_path / f"labels-{number}.txt"
+        labels.write_text("".join(f"v{number} class {i}\n" for i in range(4)))
+        return stack.export(
+            *arguments, "--labels", str(labels), "--base-path", str(tmp_path / "models")
+        )
+
+    return run
+
+
+async def steady_load(url, data, until):
+    """Post at a fixed rate, whatever the answers take (open loop); all responses in order."""
+    responses = []
+    async with httpx.AsyncClient(
+        base_url=url, timeout=30, limits=httpx.Limits(max_connections=200)
+    ) as client:
+
+        async def post():
+            response = await client.post(
+                "/classify", content=data, headers={"Content-Type": "image/png"}
+            )
+            responses.append((response.status_code, response.json()))
+
+        async with asyncio.TaskGroup() as group:
+            start, sent = time.monotonic(), 0
+            while not until(time.monotonic() - start):
+                group.create_task(post())
+                sent += 1
+                await asyncio.sleep(max(0, start + sent / REQUESTS_PER_SECOND - time.monotonic()))
+    return responses
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+def test_a_version_published_under_load_loses_no_request(protocol, publish, tmp_path):
+    publish(1)
+    data = encoded(photographs()["cat"][:64, :64], "PNG")
+
+    async def scenario(url):
+        publishing = asyncio.create_task(asyncio.to_thread(publish, 2))
+        responses = await steady_load(
+            url, data, lambda elapsed: elapsed > SECONDS and publishing.done()
+        )
+        await publishing
+        return responses
+
+    with (
+        stack.model_server(tmp_path / "models", "--file_system_poll_wait_seconds=1") as server,
+        stack.gateway(server.url(protocol), "swapped", tmp_path / "gateway.log") as gateway,
+    ):
+        responses = asyncio.run(scenario(gateway.url))
+    assert Counter(status for status, _ in responses) == {200: len(responses)}
+    assert len(responses) >= REQUESTS_PER_SECOND * SECONDS * 0.9
+    versions = Counter(body["model"]["version"] for _, body in responses)
+    assert set(versions) == {1, 2}
+    for _, body in responses:
+        prefix = f"v{body['model']['version']} "
+        assert all(each["label"].startswith(prefix) for each in body["predictions"]), body

@@ -1,0 +1,75 @@
+"""The model server goes away and comes back; the gateway says so and recovers by itself."""
+
+import signal
+import threading
+import time
+
+import httpx
+import pytest
+
+from tests.support import stack
+from tests.support.processes import answers, free_ports, wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("digits")]
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+def test_down_at_start_killed_and_restarted(protocol, digits, tmp_path):
+    grpc_port, rest_port = free_ports(2)
+    png, _ = digits.held_out[0]
+    port = grpc_port if protocol == "grpc" else rest_port
+    address = f"{protocol}://127.0.0.1:{port}"
+    log = tmp_path / "gateway.log"
+    with stack.gateway(address, "digits", log, is_awaited=False) as gateway:
+
+        def classify(timeout_ms=3000):
+            start = time.monotonic()
+            response = httpx.post(
+                f"{gateway.url}/classify",
+                files={"file": ("digit.png", png)},
+                headers={"X-Request-Timeout-Ms": str(timeout_ms)},
+                timeout=30,
+            )
+            return response, time.monotonic() - start
+
+        def assert_is_an_outage():
+            response, seconds = classify()
+            assert response.status_code == 503, response.text
+            assert response.headers["content-type"] == "application/problem+json"
+            assert int(response.headers["retry-after"]) >= 1
+            assert seconds < 3.5  # the deadline, and what a busy machine adds
+            assert answers(f"{gateway.url}/livez")
+            assert answers(f"{gateway.url}/readyz", 503)
+
+        assert_is_an_outage()
+        for _ in range(2):  # the first start, and the restart after the kill
+            with stack.model_server(digits.models, ports=(grpc_port, rest_port)) as server:
+                wait_until(lambda: answers(f"{gateway.url}/readyz"), seconds=15, what="recovery")
+                response, _ = classify(10_000)
+                assert response.status_code == 200, response.text
+                assert kill_mid_request(server, classify) <= {200, 503}
+            assert_is_an_outage()
+
+
+def kill_mid_request(server, classify):
+    """Keep requests flowing while the server is killed; the statuses that were seen after it."""
+    killed, statuses = threading.Event(), set()
+
+    def flow():
+        deadline = time.monotonic() + 2
+        while time.monotonic() < deadline:
+            was_killed = killed.is_set()
+            response, _ = classify()
+            if was_killed:
+                statuses.add(response.status_code)
+
+    threads = [threading.Thread(target=flow) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.5)  # not a wait for anything: requests are to be under way when the kill comes
+    server.process.send(signal.SIGKILL)
+    killed.set()
+    for thread in threads:
+        thread.join()
+    assert statuses
+    return statuses

@@ -1,0 +1,103 @@
+"""The page in a real browser: a picture in, bars out, and problems in words."""
+
+import pytest
+
+from tests.support import stack
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("digits")]
+
+
+@pytest.fixture(scope="module")
+def browser(chromium):
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - starts a driver process
+
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="module")
+def site(digits_server, tmp_path_factory):
+    log = tmp_path_factory.mktemp("page") / "gateway.log"
+    with stack.gateway(digits_server.url("grpc"), "digits", log) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def page(browser, site):
+    context = browser.new_context()
+    opened = context.new_page()
+    complaints = []
+    opened.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    outside = []
+    opened.on("request", lambda request: outside.append(request.url))
+    opened.goto(site.url)
+    yield opened
+    context.close()
+    # A problem answer shows as a network error in the console; nothing else may.
+    assert [each for each in complaints if "Failed to load resource" not in each] == []
+    assert [url for url in outside if not url.startswith((site.url, "blob:", "data:"))] == []
+
+
+def choose(page, name, data, mime_type="image/png"):
+    page.set_input_files("#file", {"name": name, "mimeType": mime_type, "buffer": data})
+
+
+def test_a_chosen_digit_shows_bars_version_and_timings(page, digits):
+    png, label = digits.held_out[0]
+    choose(page, "digit.png", png)
+    page.wait_for_selector("#result:visible")
+    assert page.inner_text("#predictions li:first-child b") == label
+    percents = [
+        float(text.rstrip(" %"))
+        for text in page.locator("#predictions .row span").all_inner_texts()
+    ]
+    assert percents == sorted(percents, reverse=True)
+    assert percents[0] > 50
+    bar, track = (
+        page.locator(f"#predictions li:first-child .{name}").bounding_box()["width"]
+        for name in ("bar", "track")
+    )
+    assert bar / track == pytest.approx(percents[0] / 100, abs=0.02)
+    assert page.inner_text("#model") == "digits, version 1 · PNG 32 \u00d7 32"
+    assert "decode" in page.inner_text("#legend")
+    assert "inference" in page.inner_text("#legend")
+    assert page.locator("#preview").get_attribute("alt") == "The chosen picture, digit.png"
+
+
+def test_a_dropped_picture_is_classified(page, digits):
+    png, label = digits.held_out[1]
+    page.evaluate(
+        """(bytes) => {
+            const data = new DataTransfer();
+            data.items.add(new File([new Uint8Array(bytes)], "dropped.png", {type: "image/png"}));
+            document.dispatchEvent(new DragEvent("drop", {dataTransfer: data, cancelable: true}));
+        }""",
+        list(png),
+    )
+    page.wait_for_selector("#result:visible")
+    assert page.inner_text("#predictions li:first-child b") == label
+
+
+def test_a_file_that_is_no_picture_gets_the_problem_in_words(page, digits):
+    choose(page, "notes.txt", b"not a picture at all", "text/plain")
+    page.wait_for_selector("#problem:visible")
+    assert "415" in page.inner_text("#problem .meta")
+    assert page.inner_text("#problem h2").strip()
+    choose(page, "digit.png", digits.held_out[0][0])  # and it recovers
+    page.wait_for_selector("#result:visible")
+    assert not page.is_visible("#problem")
+
+
+def test_the_state_says_ready(page):
+    page.wait_for_selector("#state.ready")
+    assert page.inner_text("#state") == "●\u00a0ready" or page.inner_text("#state") == "ready"
+
+
+def test_it_fits_a_phone(page, digits):
+    page.set_viewport_size({"width": 360, "height": 740})
+    choose(page, "digit.png", digits.held_out[0][0])
+    page.wait_for_selector("#result:visible")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360

@@ -1,0 +1,115 @@
+"""Photographs through the whole chain, against Keras on the very same pixels."""
+
+import json
+
+import httpx
+import numpy as np
+import pytest
+
+from contract.pixels import ImageSpec, decode
+from tests.support import stack
+from tests.support.pictures import encoded, photographs
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("parity")]
+
+# name -> input side in pixels; what their papers and Keras' constructors say
+APPLICATIONS = {"MobileNetV2": 224, "ResNet50": 224, "EfficientNetB0": 224, "InceptionV3": 299}
+
+
+def spread_weights(keras, application):
+    """Random weights whose answers differ enough that an order of classes means something.
+
+    Keras' own initial weights answer a thousand times 0.001, where rounding decides the order.
+    """
+    keras.utils.set_random_seed(7)
+    model = getattr(keras.applications, application)(weights=None)
+    features = keras.Model(model.inputs, model.layers[-2].output)
+    module = preprocessing(keras, application)
+    pixels = np.stack([decode(data, image_spec(application)) for data in jpegs().values()])
+    activations = np.asarray(features.predict(module(pixels.astype(np.float32)), verbose=0))
+    kernel, bias = model.layers[-1].get_weights()
+    centred = activations - activations.mean(axis=0)
+    gain = 2.0 / max(float((centred @ kernel).std()), 1e-9)
+    offset = -gain * (activations.mean(axis=0) @ kernel)
+    spread = np.random.default_rng(7).normal(size=bias.shape)
+    model.layers[-1].set_weights([kernel * gain, (offset + spread).astype(np.float32)])
+    return model
+
+
+def preprocessing(keras, application):
+    module = {
+        "MobileNetV2": "mobilenet_v2",
+        "ResNet50": "resnet50",
+        "EfficientNetB0": "efficientnet",
+        "InceptionV3": "inception_v3",
+    }[application]
+    return getattr(keras.applications, module).preprocess_input
+
+
+def image_spec(application):
+    side = APPLICATIONS[application]
+    return ImageSpec(height=side, width=side)
+
+
+def jpegs():
+    return {name: encoded(pixels) for name, pixels in photographs().items()}
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """All four, published from weights files; Keras' probabilities per photograph."""
+    import keras  # noqa: PLC0415 - seconds
+
+    folder = tmp_path_factory.mktemp("applications")
+    labels = folder / "labels.json"
+    labels.write_text(json.dumps({str(i): [f"n{i:08d}", f"thing {i}"] for i in range(1000)}))
+    expected = {}
+    for application in APPLICATIONS:
+        model = spread_weights(keras, application)
+        weights = folder / f"{application}.weights.h5"
+        model.save_weights(weights)
+        pixels = np.stack([decode(data, image_spec(application)) for data in jpegs().values()])
+        preprocess = preprocessing(keras, application)
+        answers = np.asarray(model.predict(preprocess(pixels.astype(np.float32)), verbose=0))
+        expected[application] = dict(zip(jpegs(), answers, strict=True))
+        stack.export(
+            "export",
+            "--application", application,
+            "--weights", str(weights),
+            "--labels", str(labels),
+            "--name", application,
+            "--base-path", str(folder / "models"),
+        )  # fmt: skip
+    return folder / "models", expected
+
+
+@pytest.fixture(scope="module")
+def parity_gateway(published, tmp_path_factory):
+    models, _ = published
+    log = tmp_path_factory.mktemp("parity") / "gateway.log"
+    with (
+        stack.model_server(models) as server,
+        stack.gateway(server.url("grpc"), "MobileNetV2", log) as running,
+    ):
+        yield running
+
+
+@pytest.mark.parametrize("application", APPLICATIONS)
+def test_photographs_get_keras_top_five(application, published, parity_gateway):
+    _, expected = published
+    for name, data in jpegs().items():
+        response = httpx.post(
+            f"{parity_gateway.url}/classify?model={application}&top_k=5",
+            content=data,
+            headers={"Content-Type": "image/jpeg"},
+            timeout=60,
+        )
+        assert response.status_code == 200, response.text
+        predictions = response.json()["predictions"]
+        probabilities = expected[application][name]
+        best = np.argsort(-probabilities, kind="stable")[:5]
+        assert [each["class_index"] for each in predictions] == best.tolist(), name
+        assert [each["label"] for each in predictions] == [f"thing {index}" for index in best]
+        assert [each["probability"] for each in predictions] == pytest.approx(
+            probabilities[best].tolist(), abs=1e-4
+        )
