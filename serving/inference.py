@@ -272,9 +272,7 @@ def _example_run(task: Task, signature: SignatureSpec) -> signatures.ExampleRun:
         return signatures.classification_run(signature)
     if task.method_name == signatures.REGRESS_METHOD_NAME:
         return signatures.regression_run(signature)
-    raise ServingError(
-        Code.UNIMPLEMENTED, f"Unsupported signature method_name: {task.method_name}"
-    )
+    raise ServingError(Code.UNIMPLEMENTED, f"Unsupported signature method_name: {task.method_name}")
 
 
 def _check_tasks(tasks: Sequence[Task]) -> None:

@@ -39,7 +39,9 @@ class SessionOptions:
 class SavedModelServable:
     """One loaded version."""
 
-    def __init__(self, session: tf.compat.v1.Session, signatures: Mapping[str, SignatureSpec]) -> None:
+    def __init__(
+        self, session: tf.compat.v1.Session, signatures: Mapping[str, SignatureSpec]
+    ) -> None:
         self._session = session
         self._signatures = signatures
         self._outputs: dict[str, Any] = {}
@@ -216,3 +218,13 @@ def _tensor_spec(info: Any) -> TensorSpec:
         dtype=types_pb2.DataType.Name(info.dtype),
         shape=None if shape.unknown_rank else tuple(dim.size for dim in shape.dim),
     )
+
+
+def read_records(path: str) -> Iterator[bytes]:
+    """The records of a TFRecord file.
+
+    Raises:
+        ServingError: DATA_LOSS for a corrupt file.
+    """
+    with _engine_errors():
+        yield from tf.compat.v1.io.tf_record_iterator(path)

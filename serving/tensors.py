@@ -77,9 +77,15 @@ def array_from_proto(proto: tensor_pb2.TensorProto) -> Array:
     return _typed_values(proto, count, dtype).reshape(shape)
 
 
-def proto_from_array(array: Array, *, as_content: bool = False) -> tensor_pb2.TensorProto:
-    """The array as a message; strings always use their typed field."""
-    proto = tensor_pb2.TensorProto(dtype=_ENUMS[array.dtype])
+def write_proto(array: Array, proto: tensor_pb2.TensorProto, *, as_content: bool = False) -> None:
+    """Fill an empty message with the array; strings always use their typed field.
+
+    Raises:
+        ValueError: a type that TensorProto has no field for.
+    """
+    if array.dtype not in _ENUMS:
+        raise ValueError(f"dtype {array.dtype}")
+    proto.dtype = _ENUMS[array.dtype]
     for size in array.shape:
         proto.tensor_shape.dim.add(size=size)
     if array.dtype == np.object_:
@@ -88,12 +94,13 @@ def proto_from_array(array: Array, *, as_content: bool = False) -> tensor_pb2.Te
         proto.tensor_content = array.tobytes()
     elif array.size:
         _fill_typed_field(proto, array)
+
+
+def proto_from_array(array: Array) -> tensor_pb2.TensorProto:
+    """The array as a new message; see write_proto."""
+    proto = tensor_pb2.TensorProto()
+    write_proto(array, proto)
     return proto
-
-
-def dtype_enum(array: Array) -> int:
-    """TensorFlow's number of the array's type."""
-    return _ENUMS[array.dtype]
 
 
 def _shape(proto: tensor_pb2.TensorProto) -> tuple[int, ...]:
@@ -111,7 +118,9 @@ def _check_filled_size(count: int, itemsize: int) -> None:
 
 
 def _strings(proto: tensor_pb2.TensorProto, shape: tuple[int, ...], count: int) -> Array:
-    values = _split_strings(proto.tensor_content, count) if proto.tensor_content else proto.string_val
+    values = (
+        _split_strings(proto.tensor_content, count) if proto.tensor_content else proto.string_val
+    )
     _check_filled_size(count - min(count, len(values)), np.dtype(np.object_).itemsize)
     filler = values[-1] if values else b""
     array = np.full(count, filler, np.object_)

@@ -29,7 +29,9 @@ class RetryPolicy:
     interval_seconds: float = 60.0
 
 
-def load_with_retries(attempt: Callable[[], Servable], retry: RetryPolicy, pause: Pause) -> Servable:
+def load_with_retries(
+    attempt: Callable[[], Servable], retry: RetryPolicy, pause: Pause
+) -> Servable:
     """Try until `attempt` succeeds or the retries are spent.
 
     Raises:

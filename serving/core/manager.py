@@ -150,7 +150,9 @@ class Manager:
             found = held.get(number)
             if found and found.state is State.AVAILABLE and found.servable is not None:
                 return found, found.servable
-        request = f"Latest({model_name})" if version is None else f"Specific({model_name}, {version})"
+        request = (
+            f"Latest({model_name})" if version is None else f"Specific({model_name}, {version})"
+        )
         raise ServingError(Code.NOT_FOUND, f"Servable not found for request: {request}")
 
     def _reconcile(self, model_name: str) -> None:
@@ -170,7 +172,9 @@ class Manager:
     def _mark(self, model: _Model) -> None:
         for held in model.held.values():
             # A version that is going away stays unaspired; it comes back as a new one afterwards.
-            if held.state is not State.UNLOADING and (held.is_aspired or held.state is not State.END):
+            if held.state is not State.UNLOADING and (
+                held.is_aspired or held.state is not State.END
+            ):
                 held.is_aspired = held.number in model.aspired
         for number, path in model.aspired.items():
             if number not in model.held:

@@ -20,9 +20,9 @@ STRING = "DT_STRING"
 BOOL = "DT_BOOL"
 
 
-
 def type_string(dtype: str) -> str:
-    """TensorFlow's DataTypeString of an enum name: "DT_FLOAT" is "float"."""
+    """TensorFlow's name of a type, from its enum name: "DT_FLOAT" is "float"."""
+    return dtype.removeprefix("DT_").lower()
 
 
 def array_type_string(dtype: np.dtype[Any]) -> str:

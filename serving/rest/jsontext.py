@@ -7,11 +7,13 @@ messages really do show the value cut off there.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from serving.rest.numbers import double_text
 from serving.rest.rapidjson import members
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 INDENT = "    "
 _NOT_FINITE = frozenset({float("inf"), float("-inf")})
@@ -56,11 +58,11 @@ def pretty(value: Any) -> str:
 
 
 def _next_value(pieces: list[str], open_values: list[tuple[Iterator[Any], str]]) -> Any:
-    """Write what stands before the next value: closings, a comma, a key. StopIteration at the end."""
+    """Write what stands before the next value, and give that; StopIteration after the last."""
     while open_values:
         items, closing = open_values[-1]
         is_first = pieces[-1] in {"[", "{"}
-        item = next(items, _END)
+        item: Any = next(items, _END)
         if item is not _END:
             if closing == "]":
                 pieces.append("" if is_first else ", ")

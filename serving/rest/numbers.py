@@ -1,8 +1,8 @@
 """Numbers between text and float, in the rounding and the spelling of TensorFlow Serving.
 
 Reading follows RapidJSON 1.1.0 without its full-precision flag: fast, and up to some units in the
-last place off beyond 2**53. Writing tensors takes the shortest of C's "%.6g" and "%.9g" (double:
-15 and 17 digits) that reads back as the same number.
+last place off beyond 2**53. Writing tensors takes C's "%.6g", or "%.9g" ("%.17g" for doubles)
+where the former does not read back as the same number.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ _MAX_DIGITS = 17
 _MAX_INTEGER_DIGITS = 20
 _MAX_EXPONENT_DIGITS = 9
 _PLAIN_DIGITS = 21
+_SHORT_DIGITS = 6
 
 
 class NumberTooBigError(ValueError):
@@ -133,7 +134,7 @@ def double_text(value: float) -> str:
 
 def _spell(digits: str, exponent: int) -> str:
     point = len(digits) + exponent
-    if 0 <= exponent and point <= _PLAIN_DIGITS:
+    if exponent >= 0 and point <= _PLAIN_DIGITS:
         return f"{digits}{'0' * exponent}.0"
     if 0 < point <= _PLAIN_DIGITS:
         return f"{digits[:point]}.{digits[point:]}"
@@ -146,8 +147,7 @@ def _spell(digits: str, exponent: int) -> str:
 
 def float_texts(values: npt.NDArray[np.floating[Any]]) -> list[str]:
     """Each number of a flat float32 or float64 array as TensorFlow Serving writes it."""
-    short, full = (6, 9) if values.dtype == np.float32 else (15, 17)
-    texts = _printf(values, short)
+    texts = _printf(values, _SHORT_DIGITS)
     if not texts:
         return texts
     back = np.array(texts, dtype=np.float64)
@@ -155,9 +155,8 @@ def float_texts(values: npt.NDArray[np.floating[Any]]) -> list[str]:
         inexact = np.flatnonzero((back.astype(values.dtype) != values) & ~np.isnan(values))
         whole = np.flatnonzero((values == np.floor(values)) | ~np.isfinite(values))
     if inexact.size:
-        for index, text in zip(
-            inexact.tolist(), _printf(values[inexact], full), strict=True
-        ):
+        full = 9 if values.dtype == np.float32 else 17
+        for index, text in zip(inexact.tolist(), _printf(values[inexact], full), strict=True):
             texts[index] = text
     for index in whole.tolist():
         texts[index] = _whole_text(texts[index])

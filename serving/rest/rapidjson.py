@@ -152,9 +152,11 @@ class _Reader:
         if char == ord("]" if is_list else "}"):
             self._at += 1
             return True
-        if is_list:
-            self._fail("Missing a comma or ']' after an array element.")
-        self._fail("Missing a comma or '}' after an object member.")
+        raise self._error(
+            "Missing a comma or ']' after an array element."
+            if is_list
+            else "Missing a comma or '}' after an object member."
+        )
 
     def _close(self) -> Any:
         container = self._open.pop()
@@ -273,9 +275,11 @@ class _Reader:
             self._at = match.end()
 
     def _fail(self, message: str) -> NoReturn:
-        raise ServingError(
-            Code.INVALID_ARGUMENT, f"JSON Parse error: {message} at offset: {self._at}"
-        )
+        raise self._error(message)
+
+    def _error(self, message: str) -> ServingError:
+        text = f"JSON Parse error: {message} at offset: {self._at}"
+        return ServingError(Code.INVALID_ARGUMENT, text)
 
 
 def _where_not_finite_fails(text: bytes, at: int) -> int:
@@ -285,8 +289,8 @@ def _where_not_finite_fails(text: bytes, at: int) -> int:
     words = {b"N": b"NaN", b"I": b"Infinity"}
     word = words.get(text[at : at + 1], b"")
     fitting = 0
-    while fitting < len(word) and text[at + fitting : at + fitting + 1] == word[
-        fitting : fitting + 1
-    ]:
+    while (
+        fitting < len(word) and text[at + fitting : at + fitting + 1] == word[fitting : fitting + 1]
+    ):
         fitting += 1
     return at + fitting

@@ -1,0 +1,117 @@
+"""`python -m serving`: tensorflow_model_server's command line, signals and exit codes.
+
+SIGTERM or SIGINT: both ports stop accepting, requests in flight finish (at most
+--drain_timeout_seconds), exit 0. A second signal ends the process at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from importlib import metadata
+
+from serving import options
+from serving.core.errors import ServingError
+from serving.options import CommandLine, Options
+
+_log = logging.getLogger("serving")
+
+_EXIT_FAILED = 255
+_STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
+
+
+def main() -> int:
+    """Run until a signal; the exit code."""
+    try:
+        command_line = options.parse(sys.argv[1:])
+    except ServingError as error:
+        return _failed(error)
+    if command_line.is_help:
+        print(options.help_text())  # noqa: T201 - this is a command line program
+        return 0
+    if command_line.options.version:
+        print(_version_text())  # noqa: T201 - as above
+        return 0
+    _configure_logging()
+    _warn(command_line)
+    return _serve(command_line.options)
+
+
+def _serve(chosen: Options) -> int:
+    # Blocked before any thread starts, so that only the main thread, in sigwait, gets them.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
+    from serving.server import Server  # noqa: PLC0415 - TensorFlow takes seconds: not for --help
+
+    try:
+        server = Server(chosen)
+    except ServingError as error:
+        return _failed(error)
+    failures: list[BaseException] = []
+
+    def start() -> None:
+        try:
+            server.start()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the main thread must wake
+            failures.append(error)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    starting = threading.Thread(target=start, name="start")
+    starting.start()
+    signal.sigwait(_STOP_SIGNALS)
+    _end_at_next_signal()
+    if not failures:
+        _log.info("draining")
+    is_drained = server.stop()
+    starting.join()
+    if failures:
+        return _failed(failures[0])
+    if not is_drained:
+        # Threads that still run a model would keep the interpreter from ending.
+        _log.warning("requests were still running after --drain_timeout_seconds")
+        logging.shutdown()
+        os._exit(0)
+    return 0
+
+
+def _end_at_next_signal() -> None:
+    for number in _STOP_SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
+
+
+def _configure_logging() -> None:
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    # TensorFlow's own notes on start-up and deprecations say nothing to who runs a server.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+
+def _warn(command_line: CommandLine) -> None:
+    if command_line.unsupported:
+        names = ", ".join(f"--{name}" for name in command_line.unsupported)
+        _log.warning("flags of tensorflow_model_server without effect here: %s", names)
+    if command_line.unknown:
+        _log.warning("unknown flags: %s", ", ".join(command_line.unknown))
+
+
+def _failed(error: BaseException) -> int:
+    print(f"Failed to start server. Error: {error}", file=sys.stderr)  # noqa: T201 - as above
+    return _EXIT_FAILED
+
+
+def _version_text() -> str:
+    return (
+        f"Sightserve embedded model server: {metadata.version('sightserve')}\n"
+        f"TensorFlow Library: {metadata.version('tensorflow-cpu')}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+"""PredictionService and ModelService: one function per method, from request to response message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tensorflow_serving.apis import (
+    classification_pb2,
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    inference_pb2,
+    model_management_pb2,
+    predict_pb2,
+    regression_pb2,
+)
+
+from serving import config
+from serving.configuration import Configuration
+from serving.core.errors import Code, ServingError, invalid_argument
+from serving.grpc import codec
+from serving.inference import Classification, Inference, ModelSpec, Task
+
+_PREDICTION = "/tensorflow.serving.PredictionService/"
+_MODEL = "/tensorflow.serving.ModelService/"
+_SIGNATURE_DEF = "signature_def"
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One RPC: how to parse its request, and what answers it.
+
+    `answer` takes the request and the seconds left until the deadline (None: no deadline).
+    """
+
+    request: type[Any]
+    answer: Callable[[Any, float | None], Any]
+
+
+class Services:
+    """The RPCs by full method name."""
+
+    def __init__(
+        self, inference: Inference, configuration: Configuration, *, as_content: bool = False
+    ) -> None:
+        self._inference = inference
+        self._configuration = configuration
+        self._as_content = as_content
+
+    def methods(self) -> Mapping[str, Method]:
+        """What the server routes to."""
+        return {
+            f"{_PREDICTION}Predict": Method(predict_pb2.PredictRequest, self._predict),
+            f"{_PREDICTION}Classify": Method(
+                classification_pb2.ClassificationRequest, self._classify
+            ),
+            f"{_PREDICTION}Regress": Method(regression_pb2.RegressionRequest, self._regress),
+            f"{_PREDICTION}MultiInference": Method(
+                inference_pb2.MultiInferenceRequest, self._multi_inference
+            ),
+            f"{_PREDICTION}GetModelMetadata": Method(
+                get_model_metadata_pb2.GetModelMetadataRequest, self._metadata
+            ),
+            f"{_MODEL}GetModelStatus": Method(
+                get_model_status_pb2.GetModelStatusRequest, self._status
+            ),
+            f"{_MODEL}HandleReloadConfigRequest": Method(
+                model_management_pb2.ReloadConfigRequest, self._reload
+            ),
+        }
+
+    def _predict(self, request: Any, timeout_seconds: float | None) -> Any:
+        prediction = self._inference.predict(
+            codec.model_spec(request),
+            codec.Inputs(request.inputs),
+            output_filter=request.output_filter,
+            timeout_seconds=timeout_seconds,
+        )
+        return codec.predict_response(prediction, as_content=self._as_content)
+
+    def _classify(self, request: Any, timeout_seconds: float | None) -> Any:
+        spec = codec.model_spec(request)
+        with self._inference.lease(spec) as lease:
+            classification = lease.classify(
+                request.input,
+                signature_name=spec.signature_name,
+                timeout_seconds=timeout_seconds,
+            )
+        response = classification_pb2.ClassificationResponse()
+        codec.write_model_spec(classification.spec, response.model_spec)
+        codec.write_classification(classification, response.result)
+        return response
+
+    def _regress(self, request: Any, timeout_seconds: float | None) -> Any:
+        spec = codec.model_spec(request)
+        with self._inference.lease(spec) as lease:
+            regression = lease.regress(
+                request.input,
+                signature_name=spec.signature_name,
+                timeout_seconds=timeout_seconds,
+            )
+        response = regression_pb2.RegressionResponse()
+        codec.write_model_spec(regression.spec, response.model_spec)
+        codec.write_regression(regression, response.result)
+        return response
+
+    def _multi_inference(self, request: Any, timeout_seconds: float | None) -> Any:
+        tasks = [
+            Task(codec.read_model_spec(task.model_spec), task.method_name) for task in request.tasks
+        ]
+        first = tasks[0].spec if tasks else ModelSpec(name="")
+        with self._inference.lease(first) as lease:
+            results = lease.multi_inference(tasks, request.input, timeout_seconds=timeout_seconds)
+        response = inference_pb2.MultiInferenceResponse()
+        for result in results:
+            message = response.results.add()
+            codec.write_model_spec(result.spec, message.model_spec)
+            if isinstance(result, Classification):
+                codec.write_classification(result, message.classification_result)
+            else:
+                codec.write_regression(result, message.regression_result)
+        return response
+
+    def _metadata(self, request: Any, _timeout_seconds: float | None) -> Any:
+        spec = codec.model_spec(request)
+        if not request.metadata_field:
+            raise invalid_argument(
+                "GetModelMetadataRequest must specify at least one metadata_field"
+            )
+        for name in request.metadata_field:
+            if name != _SIGNATURE_DEF:
+                raise invalid_argument(f"Metadata field {name} is not supported")
+        return codec.metadata_response(self._inference.metadata(spec))
+
+    def _status(self, request: Any, _timeout_seconds: float | None) -> Any:
+        return codec.status_response(self._inference.status(codec.model_spec(request)))
+
+    def _reload(self, request: Any, timeout_seconds: float | None) -> Any:
+        if request.config.WhichOneof("config") != "model_config_list":
+            raise invalid_argument(
+                "ServerModelConfig type not supported by HandleReloadConfigRequest. "
+                "Only ModelConfigList is currently supported"
+            )
+        self._configuration.apply(config.from_message(request.config), timeout_seconds)
+        response = model_management_pb2.ReloadConfigResponse()
+        response.status.error_code = Code.OK.value
+        response.status.SetInParent()
+        return response
+
+
+def unparsable() -> ServingError:
+    """What gRPC C++ answers to bytes that are no such message: INTERNAL, without words."""
+    return ServingError(Code.INTERNAL, "")

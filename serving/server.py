@@ -1,0 +1,199 @@
+"""Puts the parts together and runs them: the only place where objects are built.
+
+    options ─► config ─► source ─► manager ─► engine
+                                      ▲
+                        inference ────┘ ◄── gRPC, REST
+
+Ports open when every configured model has an AVAILABLE version.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import logging
+import os
+import time
+from pathlib import Path
+
+from serving import config, saved_model, warmup
+from serving.configuration import ConfigFilePoller, Configuration
+from serving.core.errors import ServingError, invalid_argument
+from serving.core.labels import LabelMap
+from serving.core.loader import RetryPolicy
+from serving.core.manager import Manager
+from serving.core.servable import Servable
+from serving.grpc.server import GrpcOptions, GrpcServer
+from serving.grpc.services import Services
+from serving.inference import Inference
+from serving.options import Options
+from serving.rest.app import create_rest_app
+from serving.rest_server import RestServer
+from serving.source import FileSystemSource
+
+_log = logging.getLogger(__name__)
+
+_MICROS = 1_000_000
+_MILLIS = 1_000
+
+
+class Server:
+    """The model server of one process: `start`, then `stop` from another thread or afterwards."""
+
+    def __init__(self, options: Options) -> None:
+        """Check the options and the config; nothing is loaded and nothing listens yet.
+
+        Raises:
+            ServingError: what to print before exiting.
+        """
+        _check(options)
+        self._options = options
+        self._config = config.from_options(options)
+        self._manager = _manager(options)
+        self._source = FileSystemSource(
+            self._manager.set_aspired_versions, options.file_system_poll_wait_seconds
+        )
+        labels = LabelMap()
+        self._configuration = Configuration(
+            self._manager,
+            self._source,
+            labels,
+            allow_labels_for_unavailable=options.allow_version_labels_for_unavailable_models,
+        )
+        self._inference = Inference(self._manager, labels)
+        self._poller: ConfigFilePoller | None = None
+        self._grpc: GrpcServer | None = None
+        self._rest: RestServer | None = None
+
+    def start(self) -> None:
+        """Load every model, then listen. Waits as long as it takes.
+
+        Raises:
+            ServingError: a label that may not be assigned, a port that is taken.
+        """
+        self._source.start()
+        self._configuration.apply(self._config)
+        # What is alive now stays: collections after a swap need not walk TensorFlow's modules.
+        gc.collect()
+        gc.freeze()
+        self._listen()
+        options = self._options
+        if options.model_config_file and options.model_config_file_poll_wait_seconds > 0:
+            self._poller = ConfigFilePoller(
+                options.model_config_file,
+                options.model_config_file_poll_wait_seconds,
+                self._configuration,
+            )
+            self._poller.start()
+
+    def stop(self) -> bool:
+        """Drain, then free everything; False when requests were still running at the deadline."""
+        deadline = time.monotonic() + self._options.drain_timeout_seconds
+        is_drained = self._drain(deadline)
+        self._manager.stop()
+        self._source.stop()
+        if self._poller:
+            self._poller.stop()
+        return is_drained
+
+    def _listen(self) -> None:
+        options = self._options
+        services = Services(
+            self._inference,
+            self._configuration,
+            as_content=options.enable_serialization_as_tensor_content,
+        )
+        self._grpc = GrpcServer(services.methods(), _grpc_options(options))
+        if options.rest_api_port:
+            self._rest = RestServer(self._rest_app(), options.rest_api_port)
+        self._grpc.start()
+        _log.info("Running gRPC ModelServer at 0.0.0.0:%d ...", options.port)
+        if self._rest:
+            self._rest.start()
+            _log.info("Exporting HTTP/REST API at:localhost:%d ...", options.rest_api_port)
+
+    def _rest_app(self) -> object:
+        options = self._options
+        return create_rest_app(
+            self._inference,
+            cors=options.rest_api_enable_cors_support,
+            timeout_seconds=options.rest_api_timeout_in_ms / _MILLIS,
+            max_workers=options.rest_threads,
+        )
+
+    def _drain(self, deadline: float) -> bool:
+        if self._rest:
+            self._rest.stop()
+        is_drained = True
+        if self._grpc:
+            left = deadline - time.monotonic()
+            is_drained = self._grpc.stop(left).wait(left + 1)
+        if self._rest:
+            is_drained &= self._rest.join(max(0.0, deadline - time.monotonic()))
+        return is_drained and time.monotonic() < deadline
+
+
+def _check(options: Options) -> None:
+    if options.batching_parameters_file and not options.enable_batching:
+        raise invalid_argument(
+            "server_options.batching_parameters_file is set without setting "
+            "server_options.enable_batching to true."
+        )
+    if options.rest_api_port and options.rest_api_port == options.port:
+        raise invalid_argument("--rest_api_port cannot be same as --port.")
+
+
+def _manager(options: Options) -> Manager:
+    cores = os.cpu_count() or 1
+    return Manager(
+        functools.partial(_load, options, _session_options(options)),
+        retry=RetryPolicy(
+            options.max_num_load_retries, options.load_retry_interval_micros / _MICROS
+        ),
+        max_parallel_loads=options.num_load_threads or cores,
+        max_parallel_unloads=options.num_unload_threads or cores,
+    )
+
+
+def _load(
+    options: Options,
+    session_options: saved_model.SessionOptions,
+    _model_name: str,
+    _version: int,
+    path: str,
+) -> Servable:
+    servable = saved_model.load(path, session_options)
+    records = Path(path, warmup.RECORDS_FILE)
+    if options.enable_model_warmup and records.is_file():
+        try:
+            warmup.warm_up(
+                servable,
+                saved_model.read_records(str(records)),
+                path=str(records),
+                iterations=options.num_request_iterations_for_warmup,
+            )
+        except ServingError:
+            servable.close()
+            raise
+    return servable
+
+
+def _session_options(options: Options) -> saved_model.SessionOptions:
+    both = options.tensorflow_session_parallelism
+    return saved_model.SessionOptions(
+        intra_op_threads=both or options.tensorflow_intra_op_parallelism,
+        inter_op_threads=both or options.tensorflow_inter_op_parallelism,
+        is_bfloat16=options.mixed_precision == "bfloat16",
+        tags=frozenset(filter(None, options.saved_model_tags.split(","))),
+    )
+
+
+def _grpc_options(options: Options) -> GrpcOptions:
+    return GrpcOptions(
+        port=options.port,
+        socket_path=options.grpc_socket_path,
+        max_threads=options.grpc_threads,
+        ssl_config_file=options.ssl_config_file,
+        channel_arguments=options.grpc_channel_arguments,
+        has_health_service=options.enable_grpc_healthcheck_service,
+    )
