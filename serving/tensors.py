@@ -86,6 +86,7 @@ def write_proto(array: Array, proto: tensor_pb2.TensorProto, *, as_content: bool
     if array.dtype not in _ENUMS:
         raise ValueError(f"dtype {array.dtype}")
     proto.dtype = _ENUMS[array.dtype]
+    proto.tensor_shape.SetInParent()
     for size in array.shape:
         proto.tensor_shape.dim.add(size=size)
     if array.dtype == np.object_:
