@@ -1,0 +1,79 @@
+"""Which source the command line means, and the name that it suggests."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from exporter import labels as label_files
+from exporter.catalog import find_application
+from exporter.errors import UsageError
+from exporter.saved_model_source import TensorNames, load_saved_model
+from exporter.sources import IMAGENET, Network, load_application, load_keras
+
+if TYPE_CHECKING:
+    from exporter.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """A source that is not loaded yet."""
+
+    default_name: str
+    load: Callable[[], Network]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceOptions:
+    """What the command line says about the source."""
+
+    application: str | None = None
+    keras_file: Path | None = None
+    saved_model: Path | None = None
+    weights: str = IMAGENET
+    image_size: tuple[int, int] | None = None
+    """height, width"""
+    labels: str | None = None
+    """A file, or `imagenet`; its length is the number of classes of an application."""
+    names: TensorNames = field(default_factory=TensorNames)
+
+
+def select_source(options: SourceOptions, settings: Settings) -> Selected:
+    """Take the one source that was named.
+
+    Raises:
+        UsageError: none was, or more than one.
+    """
+    keras_file, saved_model = options.keras_file, options.saved_model
+    if sum(each is not None for each in (options.application, keras_file, saved_model)) != 1:
+        raise UsageError("name exactly one of --application, --keras and --saved-model")
+    if keras_file is not None:
+        return Selected(_as_name(keras_file.stem), lambda: load_keras(keras_file))
+    if saved_model is not None:
+        folder = saved_model.resolve().name
+        return Selected(_as_name(folder), lambda: load_saved_model(saved_model, options.names))
+    return _application(str(options.application), options, settings)
+
+
+def _application(name: str, options: SourceOptions, settings: Settings) -> Selected:
+    found = find_application(name)
+    labels = options.labels
+    count = len(label_files.read(Path(labels))) if labels and labels != IMAGENET else None
+    return Selected(
+        found.name,
+        lambda: load_application(
+            found.name,
+            options.weights,
+            settings,
+            image_size=options.image_size,
+            class_count=count,
+        ),
+    )
+
+
+def _as_name(text: str) -> str:
+    """A file's name as a model name: what URLs and folders take without escaping."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", text).strip("-.") or "model"

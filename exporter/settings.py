@@ -1,0 +1,67 @@
+"""Settings of the exporter, read from `EXPORTER_…` variables; the command line wins over them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from exporter.errors import UsageError
+
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Settings(BaseSettings):
+    """What an operator may want to change once for all exports."""
+
+    model_config = SettingsConfigDict(env_prefix="EXPORTER_", frozen=True)
+
+    base_path: Path = Field(
+        default=Path("models"),
+        description="Folder of the models; a version is published as <base path>/<name>/<version>.",
+    )
+    parity_bound: float = Field(
+        default=1e-4,
+        gt=0,
+        le=1,
+        description="Largest difference of any probability between source and exported version.",
+    )
+    connect_timeout_seconds: Seconds = Field(
+        default=5.0, description="How long a download host may take to accept a connection."
+    )
+    read_timeout_seconds: Seconds = Field(
+        default=30.0, description="How long a running download may stall."
+    )
+    model_server: str = Field(
+        default="",
+        description="Command of the model server that the gate starts, without flags; empty: "
+        "`tensorflow_model_server` if it is on PATH, else the embedded `python -m serving`.",
+    )
+    model_server_start_timeout_seconds: Seconds = Field(
+        default=180.0, description="How long the gate waits until the model server has loaded."
+    )
+    request_timeout_seconds: Seconds = Field(
+        default=60.0, description="How long the gate and `verify` wait for one answer."
+    )
+    max_batch_size: int = Field(
+        default=32,
+        ge=1,
+        le=1024,
+        description="Largest batch that the warmup records prepare; set it as in the gateway.",
+    )
+
+
+def load_settings() -> Settings:
+    """Read the environment.
+
+    Raises:
+        UsageError: a variable does not hold what it should.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "EXPORTER_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise UsageError(f"{name}: {first['msg']} (it is {first['input']!r})") from error

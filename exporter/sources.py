@@ -1,0 +1,276 @@
+"""Where a model comes from. Every kind ends as a `Network`; nothing later asks which it was."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import h5py  # type: ignore[import-untyped]  # ships no types
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from contract.card import Source
+from exporter.catalog import find_application
+from exporter.choices import Preprocess
+from exporter.download import bounded_downloads
+from exporter.errors import FailedError, UsageError, first_line
+from exporter.labels import ClassName
+
+if TYPE_CHECKING:
+    from exporter import preprocess
+    from exporter.settings import Settings
+
+IMAGENET: Final = "imagenet"
+NO_WEIGHTS: Final = "none"
+
+_PREDICT_BATCH_SIZE: Final = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """A loaded source: from preprocessed images to scores, in a graph and asked its own way."""
+
+    source: Source
+    height: int | None
+    """None where the network takes any size; so is `width`."""
+    width: int | None
+    class_count: int | None
+    dtype: tf.DType
+    """Of the images it takes, after preprocessing."""
+    call: Callable[[tf.Tensor], tf.Tensor]
+    """dtype [N,H,W,3] to scores [N,C], for tracing."""
+    predict: Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
+    """The same as the source itself computes it, outside our graph; float32 [N,H,W,3] in."""
+    preprocess_input: preprocess.PreprocessInput | None = None
+    """The source's own function, where it comes with one."""
+    preprocess: Preprocess | None = None
+    """None where the source does not say."""
+    final_activation: str | None = None
+    """softmax, sigmoid, linear …; None where the source does not say."""
+    classes: tuple[ClassName, ...] | None = None
+    precision: str = "float32"
+    is_randomly_weighted: bool = False
+    has_rescaling: bool = False
+    """A layer inside rescales pixels, so that 0..255 are most likely right."""
+    tracked: Any = None
+    """What a SavedModel must hold on to when variables are kept."""
+
+
+def load_application(
+    name: str,
+    weights: str,
+    settings: Settings,
+    *,
+    image_size: tuple[int, int] | None = None,
+    class_count: int | None = None,
+) -> Network:
+    """Build a Keras application.
+
+    Args:
+        name: a constructor of keras.applications.
+        weights: `imagenet`, `none` or the path of a weights file.
+        settings: bounds of the download.
+        image_size: height, width; the application's own when None.
+        class_count: the application's own (1000) when None.
+
+    Raises:
+        UsageError: no such application or file, or a size that the application does not take.
+        FailedError: the download failed, or the file does not fit.
+    """
+    application = find_application(name)
+    weights_file = _weights_file(weights)
+    shape = {"input_shape": (*image_size, 3)} if image_size else {}
+    classes = {"classes": class_count} if class_count and weights != IMAGENET else {}
+    chosen = IMAGENET if weights == IMAGENET else None
+    names: tuple[ClassName, ...] | None = None
+    with bounded_downloads(
+        connect_timeout_seconds=settings.connect_timeout_seconds,
+        read_timeout_seconds=settings.read_timeout_seconds,
+    ):
+        try:
+            model = application.construct(weights=chosen, **shape, **classes)
+            if chosen:
+                names = application.imagenet_classes()
+        except ValueError as error:
+            raise UsageError(f"{application.name}: {first_line(error)}") from error
+        except Exception as error:  # Keras raises bare Exception when a download fails
+            raise FailedError(
+                f"cannot download {application.name}'s ImageNet weights ({first_line(error)}); "
+                "fetch the weights file elsewhere and pass --weights FILE"
+            ) from error
+    if weights_file:
+        _load_weights(model, weights_file, application.name)
+    source = Source(
+        kind="application",
+        name=application.name,
+        weights=weights_file.name if weights_file else weights,
+        weights_sha256=weights_digest(model),
+    )
+    return from_keras(
+        model,
+        source,
+        preprocess_input=application.preprocess_input,
+        mode=application.preprocess,
+        classes=names,
+        is_randomly_weighted=weights == NO_WEIGHTS,
+    )
+
+
+def load_keras(path: Path) -> Network:
+    """Load a whole Keras model from a .keras or .h5 file.
+
+    Raises:
+        UsageError: the file is missing, of another format, or holds weights only.
+        FailedError: Keras cannot load it.
+    """
+    if not path.is_file():
+        raise UsageError(f"--keras {path}: there is no such file")
+    if path.suffix not in {".keras", ".h5", ".hdf5"}:
+        raise UsageError(
+            f"--keras {path}: Keras files end in .keras or .h5; "
+            "convert other formats (ONNX, PyTorch, TFLite) first, or use --saved-model DIR"
+        )
+    if _holds_weights_only(path):
+        raise UsageError(
+            f"--keras {path}: the file holds weights without a model; "
+            "use --application NAME --weights FILE, or save the whole model"
+        )
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except Exception as error:
+        raise FailedError(f"--keras {path}: Keras cannot load it: {first_line(error)}") from error
+    source = Source(
+        kind="keras", name=path.name, weights=path.name, weights_sha256=weights_digest(model)
+    )
+    return from_keras(model, source)
+
+
+def from_keras(
+    model: Any,
+    source: Source,
+    *,
+    preprocess_input: preprocess.PreprocessInput | None = None,
+    mode: Preprocess | None = None,
+    classes: tuple[ClassName, ...] | None = None,
+    is_randomly_weighted: bool = False,
+) -> Network:
+    """Take a Keras model that is in memory already.
+
+    Raises:
+        UsageError: it is no image classifier.
+    """
+    images, scores = _single_tensors(model, source.name)
+    require_image_input(tuple(images.shape), source.name)
+    if len(scores.shape) != 2:  # noqa: PLR2004 - [N,C]
+        raise UsageError(
+            f"{source.name}: its output is {tuple(scores.shape)}, not one row of scores per image"
+        )
+    return Network(
+        source=source,
+        height=images.shape[1],
+        width=images.shape[2],
+        class_count=scores.shape[1],
+        dtype=tf.as_dtype(images.dtype),
+        call=lambda x: model(x, training=False),
+        predict=lambda x: np.asarray(
+            model.predict(x, batch_size=_PREDICT_BATCH_SIZE, verbose=0), dtype=np.float32
+        ),
+        preprocess_input=preprocess_input,
+        preprocess=mode,
+        final_activation=_final_activation(model),
+        classes=classes,
+        precision=str(model.dtype_policy.compute_dtype),
+        is_randomly_weighted=is_randomly_weighted,
+        has_rescaling=any(_is_rescaling(layer) for layer in model.layers),
+        tracked=model,
+    )
+
+
+def require_image_input(shape: tuple[int | None, ...], name: str) -> None:
+    """Refuse anything but [N,H,W,3].
+
+    Raises:
+        UsageError: the input is no batch of RGB images, channels last.
+    """
+    match shape:
+        case (_, _, _, 3):
+            return
+        case (_, _, _, 1):
+            hint = "grey images; put a layer before it that turns RGB into grey"
+        case (_, 3, _, _):
+            hint = "channels first; TensorFlow on CPU wants channels last"
+        case _:
+            hint = "no batch of RGB images"
+    raise UsageError(f"{name}: its input is {shape}, which is {hint} ([N,H,W,3] is needed)")
+
+
+def _single_tensors(model: Any, name: str) -> tuple[Any, Any]:
+    try:
+        inputs, outputs = model.inputs, model.outputs
+    except AttributeError:
+        inputs = outputs = None
+    if not inputs or not outputs:
+        raise UsageError(f"{name}: the model was never built; call it once before saving it")
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise UsageError(
+            f"{name}: it has {len(inputs)} inputs and {len(outputs)} outputs; "
+            "a classifier has one of each"
+        )
+    return inputs[0], outputs[0]
+
+
+def _final_activation(model: Any) -> str | None:
+    layer = model
+    while isinstance(layer, keras.Model) and layer.layers:
+        layer = layer.layers[-1]
+    if isinstance(layer, keras.layers.Softmax):
+        return "softmax"
+    activation = getattr(layer, "activation", None)
+    return getattr(activation, "__name__", None)
+
+
+def _is_rescaling(layer: Any) -> bool:
+    return isinstance(layer, keras.layers.Rescaling | keras.layers.Normalization)
+
+
+def _weights_file(weights: str) -> Path | None:
+    if weights in {IMAGENET, NO_WEIGHTS}:
+        return None
+    path = Path(weights)
+    if not path.is_file():
+        raise UsageError(f"--weights {weights}: neither imagenet, nor none, nor an existing file")
+    return path
+
+
+def _load_weights(model: Any, path: Path, name: str) -> None:
+    try:
+        model.load_weights(path)
+    except Exception as error:
+        raise FailedError(
+            f"--weights {path}: these weights do not fit {name} with {model.output_shape[-1]} "
+            f"classes ({first_line(error)}); name other classes with --labels"
+        ) from error
+
+
+def _holds_weights_only(path: Path) -> bool:
+    if path.suffix == ".keras":
+        return False
+    try:
+        with h5py.File(path) as file:
+            return "model_config" not in file.attrs
+    except OSError:
+        return False  # not HDF5 at all: Keras says so
+
+
+def weights_digest(model: Any) -> str:
+    """SHA-256 over shapes, types and bytes of all weights in order; names do not count."""
+    digest = hashlib.sha256()
+    for array in model.get_weights():
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
