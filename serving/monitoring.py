@@ -162,7 +162,7 @@ class _Histogram(_Family):
         cumulative = list(itertools.accumulate(counts))
         for limit, count in zip(self._limit_texts, cumulative, strict=True):
             yield f"{self._name}_bucket{self._labels(values, le=limit)} {count}"
-        yield f"{self._name}_sum{self._labels(values)} {total:g}"
+        yield f"{self._name}_sum{self._labels(values)} {total}"
         yield f"{self._name}_count{self._labels(values)} {cumulative[-1]}"
 
 

@@ -7,16 +7,16 @@ messages really do show the value cut off there.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 from serving.rest.numbers import double_text
 from serving.rest.rapidjson import members
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 INDENT = "    "
-_NOT_FINITE = frozenset({float("inf"), float("-inf")})
+_MAX_QUOTED_BYTES = 256
 
 
 def quoted(text: str) -> str:
@@ -38,41 +38,65 @@ def type_name(value: Any) -> str:
 
 
 def pretty(value: Any) -> str:
-    """A JSON value, as error messages quote it."""
+    """A JSON value, as error messages quote it: no further than the token that passes 256 bytes."""
     pieces: list[str] = []
-    open_values: list[tuple[Iterator[Any], str]] = []
+    size = 0
+    for token in _tokens(value):
+        pieces.append(token)
+        size += len(encode(token))
+        if size > _MAX_QUOTED_BYTES:
+            break
+    return "".join(pieces)
+
+
+@dataclass(slots=True)
+class _Open:
+    """A list or object that is being written."""
+
+    items: Iterator[Any]
+    closing: str
+    is_started: bool = False
+
+
+def _tokens(value: Any) -> Iterator[str]:
+    """The text of a value, token by token: scalars, keys and brackets with what precedes them."""
+    prefix = ""
+    open_values: list[_Open] = []
     while True:
-        if isinstance(value, (dict, list)) and value:
-            is_list = isinstance(value, list)
-            pieces.append("[" if is_list else "{")
-            items = iter(value if isinstance(value, list) else members(value))
-            open_values.append((items, "]" if is_list else "}"))
-        elif isinstance(value, float) and (value != value or value in _NOT_FINITE):  # noqa: PLR0124 - NaN
-            return "".join(pieces)
+        if isinstance(value, list):
+            yield f"{prefix}["
+            open_values.append(_Open(iter(value), "]"))
+        elif isinstance(value, dict):
+            yield f"{prefix}{{"
+            open_values.append(_Open(iter(members(value)), "}"))
         else:
-            pieces.append(_scalar(value))
-        try:
-            value = _next_value(pieces, open_values)
-        except StopIteration:
-            return "".join(pieces)
-
-
-def _next_value(pieces: list[str], open_values: list[tuple[Iterator[Any], str]]) -> Any:
-    """Write what stands before the next value, and give that; StopIteration after the last."""
-    while open_values:
-        items, closing = open_values[-1]
-        is_first = pieces[-1] in {"[", "{"}
-        item: Any = next(items, _END)
-        if item is not _END:
-            if closing == "]":
-                pieces.append("" if is_first else ", ")
-                return item
+            yield prefix
+            if isinstance(value, float) and not math.isfinite(value):
+                return
+            yield _scalar(value)
+        while open_values:
+            container = open_values[-1]
+            item: Any = next(container.items, _END)
+            if item is not _END:
+                break
+            yield _closing(open_values)
+        if not open_values:
+            return
+        if container.closing == "]":
+            value, prefix = item, ", " if container.is_started else ""
+        else:
             key, value = item
-            pieces.append(f"{'' if is_first else ','}\n{INDENT * len(open_values)}{quoted(key)}: ")
-            return value
-        open_values.pop()
-        pieces.append(closing if closing == "]" else f"\n{INDENT * len(open_values)}{closing}")
-    raise StopIteration
+            comma = "," if container.is_started else ""
+            yield f"{comma}\n{INDENT * len(open_values)}{quoted(key)}"
+            prefix = ": "
+        container.is_started = True
+
+
+def _closing(open_values: list[_Open]) -> str:
+    container = open_values.pop()
+    if container.closing == "]" or not container.is_started:
+        return container.closing
+    return f"\n{INDENT * len(open_values)}{container.closing}"
 
 
 _END = object()
