@@ -12,10 +12,13 @@ import signal
 import sys
 import threading
 from importlib import metadata
+from typing import TYPE_CHECKING
 
 from serving import options
 from serving.core.errors import ServingError
-from serving.options import CommandLine, Options
+
+if TYPE_CHECKING:
+    from serving.options import CommandLine, Options
 
 _log = logging.getLogger("serving")
 
@@ -54,7 +57,7 @@ def _serve(chosen: Options) -> int:
     def start() -> None:
         try:
             server.start()
-        except BaseException as error:  # noqa: BLE001 - whatever it is, the main thread must wake
+        except BaseException as error:  # noqa: BLE001 - the main thread must wake
             failures.append(error)
             os.kill(os.getpid(), signal.SIGTERM)
 

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from tensorflow_serving.config import model_server_config_pb2
 
 from serving import messages
 from serving.core.errors import invalid_argument
-from serving.core.labels import Labels
 from serving.core.policy import VersionPolicy, VersionPolicyKind
-from serving.options import Options
+
+if TYPE_CHECKING:
+    from serving.core.labels import Labels
+    from serving.options import Options
 
 _PLATFORM = "tensorflow"
 
@@ -25,7 +28,7 @@ class ModelConfig:
 
     name: str
     base_path: str
-    policy: VersionPolicy = VersionPolicy()
+    policy: VersionPolicy = field(default_factory=VersionPolicy)
     version_labels: Mapping[str, int] = field(default_factory=dict)
 
 

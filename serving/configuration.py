@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Set as AbstractSet
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from serving import config
-from serving.config import ServerConfig
 from serving.core.errors import Code, ServingError
 from serving.core.labels import LabelMap, check_labels
-from serving.core.manager import Manager
-from serving.source import FileSystemSource
+
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
+    from serving.config import ServerConfig
+    from serving.core.manager import Manager
+    from serving.source import FileSystemSource
 
 _log = logging.getLogger(__name__)
 
 
 class Configuration:
-    """The config in force. Reloads follow each other; one that waits for a model holds up the next."""
+    """The config in force. A reload that waits for a model holds up the next one."""
 
     def __init__(
         self,
@@ -107,7 +111,7 @@ class ConfigFilePoller:
             self._configuration.apply(config.from_file(self._path))
         except ServingError as error:
             self._applied = None  # try again, as a label's version may become available
-            _log.error("config file %s ignored: %s", self._path, error)  # noqa: TRY400 - no trace
+            _log.error("config file %s ignored: %s", self._path, error)
 
 
 def _read(path: str) -> bytes | None:

@@ -16,16 +16,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-
-from tensorflow_serving.apis import input_pb2
+from typing import TYPE_CHECKING
 
 from serving import signatures
 from serving.core.errors import Code, ServingError, invalid_argument
-from serving.core.labels import LabelMap
-from serving.core.manager import Manager, VersionState
-from serving.core.servable import Servable, SignatureSpec
 from serving.signatures import ClassScore
 from serving.tensors import Array
+
+if TYPE_CHECKING:
+    from tensorflow_serving.apis import input_pb2
+
+    from serving.core.labels import LabelMap
+    from serving.core.manager import Manager, VersionState
+    from serving.core.servable import Servable, SignatureSpec
 
 
 @dataclass(frozen=True, slots=True)

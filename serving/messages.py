@@ -85,7 +85,7 @@ def _new_message(name: str, layout: dict[str, tuple[int, str | int]], *, repeate
         if isinstance(kind, str):
             item.type, item.type_name = _FieldType.TYPE_MESSAGE, kind
         else:
-            item.type = kind
+            item.type = _FieldType.Type.ValueType(kind)
     pool.AddSerializedFile(file.SerializeToString())
     return message_factory.GetMessageClass(
         pool.FindMessageTypeByName(f"tensorflow.serving.{name}")

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import textwrap
-from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from serving.core.errors import ServingError, invalid_argument
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def _flag(default: Any, description: str) -> Any:
@@ -91,12 +93,12 @@ class Options:
 
     @property
     def grpc_threads(self) -> int:
-        """gRPC requests worked on at a time."""
+        """How many gRPC requests are worked on at a time."""
         return self.grpc_max_threads or _four_per_core()
 
     @property
     def rest_threads(self) -> int:
-        """REST requests worked on at a time."""
+        """How many REST requests are worked on at a time."""
         return self.rest_api_num_threads or _four_per_core()
 
 
@@ -185,7 +187,7 @@ def help_text() -> str:
         "",
         "Serves TensorFlow SavedModels over TensorFlow Serving's gRPC and REST APIs, and takes",
         "tensorflow_model_server's flags and config files. DIRECTORY holds one directory per",
-        "version, named by an integer; the highest is served, new ones are picked up while running.",
+        "version, named by an integer; the highest is served, new ones are picked up too.",
         "",
         "flags (defaults in brackets):",
     ]

@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+from typing import TYPE_CHECKING
 
 import uvicorn
 
 from serving.core.errors import Code, ServingError
-from serving.rest.app import AsgiApp
+
+if TYPE_CHECKING:
+    from serving.rest.app import AsgiApp
 
 _log = logging.getLogger(__name__)
 

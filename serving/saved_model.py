@@ -8,11 +8,10 @@ and a call costs 70 µs less.
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
@@ -24,6 +23,9 @@ from tensorflow.python.saved_model import loader_impl
 from serving.core.errors import Code, ServingError
 from serving.core.servable import SignatureSpec, TensorSpec
 from serving.tensors import Array, array_from_proto
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class SavedModelServable:
             # Session.run() would cast inputs to the graph's types, hide the op's own message
             # behind a stack trace, and cost as much again as the run of a small graph.
             results = pywrap_tf_session.TF_SessionRun_wrapper(
-                self._session._session,  # noqa: SLF001 - there is no public way to run as TF Serving does
+                self._session._session,  # noqa: SLF001 - nothing public runs as TF Serving does
                 options,
                 inputs,
                 outputs,

@@ -15,6 +15,7 @@ import logging
 import os
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from serving import config, saved_model, warmup
 from serving.configuration import ConfigFilePoller, Configuration
@@ -22,14 +23,16 @@ from serving.core.errors import ServingError, invalid_argument
 from serving.core.labels import LabelMap
 from serving.core.loader import RetryPolicy
 from serving.core.manager import Manager
-from serving.core.servable import Servable
 from serving.grpc.server import GrpcOptions, GrpcServer
 from serving.grpc.services import Services
 from serving.inference import Inference
-from serving.options import Options
-from serving.rest.app import create_rest_app
+from serving.rest.app import AsgiApp, create_rest_app
 from serving.rest_server import RestServer
 from serving.source import FileSystemSource
+
+if TYPE_CHECKING:
+    from serving.core.servable import Servable
+    from serving.options import Options
 
 _log = logging.getLogger(__name__)
 
@@ -112,7 +115,7 @@ class Server:
             self._rest.start()
             _log.info("Exporting HTTP/REST API at:localhost:%d ...", options.rest_api_port)
 
-    def _rest_app(self) -> object:
+    def _rest_app(self) -> AsgiApp:
         options = self._options
         return create_rest_app(
             self._inference,

@@ -5,18 +5,22 @@ The texts are TensorFlow Serving's: clients and their tests match on them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from google.protobuf import text_format
 from tensorflow.core.protobuf import meta_graph_pb2
-from tensorflow_serving.apis import input_pb2
 
 from serving.core.errors import Code, ServingError, invalid_argument
-from serving.core.servable import Servable, SignatureSpec, TensorSpec
-from serving.tensors import Array
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from tensorflow_serving.apis import input_pb2
+
+    from serving.core.servable import Servable, SignatureSpec, TensorSpec
+    from serving.tensors import Array
 
 DEFAULT_SIGNATURE_NAME = "serving_default"
 CLASSIFY_METHOD_NAME = "tensorflow/serving/classify"
@@ -27,6 +31,7 @@ _EXAMPLES_INPUT = "inputs"
 _CLASSES = "classes"
 _SCORES = "scores"
 _REGRESSION_OUTPUT = "outputs"
+_MATRIX_RANK = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +161,7 @@ def regression_values(
 ) -> list[float]:
     """`outputs` [N] or [N, 1] as one value per example."""
     values = results[signature.outputs[_REGRESSION_OUTPUT].name]
-    if values.ndim != 1 and not (values.ndim == 2 and values.shape[1] == 1):  # noqa: PLR2004 - rank
+    if values.ndim != 1 and values.shape[1:] != (1,):
         raise invalid_argument(
             "Expected output Tensor shape to be either [batch_size] or [batch_size, 1] but got "
             f"{_shape_text(values)}"
@@ -167,7 +172,8 @@ def regression_values(
         )
     if values.dtype != np.float32:
         raise invalid_argument(
-            f"Expected output Tensor of DT_FLOAT.  Got: {_dtype_text(signature, _REGRESSION_OUTPUT)}"
+            "Expected output Tensor of DT_FLOAT.  Got: "
+            f"{signature.outputs[_REGRESSION_OUTPUT].dtype}"
         )
     return values.reshape(-1).tolist()
 
@@ -245,7 +251,7 @@ def _matrix(
         return None
     name, dtype = expected
     matrix = results[tensor.name]
-    if matrix.ndim != 2:  # noqa: PLR2004 - rank
+    if matrix.ndim != _MATRIX_RANK:
         raise invalid_argument(
             f"Expected Tensor shape: [batch_size num_classes] but got {_shape_text(matrix)}"
         )
@@ -265,10 +271,6 @@ def _joined(names: Collection[str]) -> str:
 
 def _shape_text(array: Array) -> str:
     return f"[{','.join(map(str, array.shape))}]"
-
-
-def _dtype_text(signature: SignatureSpec, alias: str) -> str:
-    return signature.outputs[alias].dtype
 
 
 def find_signature(servable: Servable, signature_name: str, code: Code, text: str) -> SignatureSpec:

@@ -7,9 +7,12 @@ import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from serving.config import ModelConfig
 from serving.core import policy
+
+if TYPE_CHECKING:
+    from serving.config import ModelConfig
 
 _log = logging.getLogger(__name__)
 

@@ -18,6 +18,7 @@ from tensorflow.core.framework import tensor_pb2, types_pb2
 Array = npt.NDArray[Any]
 
 _MAX_RANK = 254
+_CONTINUED = 0x80  # the bit of a varint's byte that says: more follow
 _MAX_FILLED_BYTES = 256 << 20
 """How large a tensor may become whose values the message does not carry: a few bytes of request
 must not claim gigabytes."""
@@ -43,7 +44,7 @@ _FIELDS: dict[int, tuple[type[Any], str]] = {
 _ENUMS = {np.dtype(kind): enum for enum, (kind, _) in _FIELDS.items()}
 
 # How a typed field's numbers lie in memory where that is not the tensor's own type.
-_CARRIERS = {
+_CARRIERS: dict[int, np.dtype[Any]] = {
     types_pb2.DT_HALF: np.dtype(np.uint16),
     types_pb2.DT_BFLOAT16: np.dtype(np.uint16),
     types_pb2.DT_COMPLEX64: np.dtype(np.float32),
@@ -153,7 +154,7 @@ def _read_varint(content: bytes, position: int) -> tuple[int, int]:
         byte = content[position]
         position += 1
         value |= (byte & 0x7F) << shift
-        if byte < 0x80:  # noqa: PLR2004 - the continuation bit
+        if byte < _CONTINUED:
             return value, position
     raise ValueError("truncated string length")
 
@@ -189,8 +190,8 @@ def _fill_typed_field(proto: tensor_pb2.TensorProto, array: Array) -> None:
 
 def _varint(value: int) -> bytes:
     encoded = bytearray()
-    while value > 0x7F:  # noqa: PLR2004 - seven bits per byte
-        encoded.append(value & 0x7F | 0x80)
+    while value >= _CONTINUED:
+        encoded.append(value & 0x7F | _CONTINUED)
         value >>= 7
     encoded.append(value)
     return bytes(encoded)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import prediction_log_pb2
 
 from serving.core.errors import Code, ServingError, invalid_argument
-from serving.core.servable import Servable
 from serving.grpc import codec
 from serving.inference import Lease, ModelSpec, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from serving.core.servable import Servable
 
 _log = logging.getLogger(__name__)
 

@@ -226,7 +226,7 @@ class Manager:
             servable = load_with_retries(attempt, self._retry, self._stopping.wait)
         except ServingError as raised:
             error = raised
-        except Exception as raised:
+        except Exception as raised:  # noqa: BLE001 - see below
             # The engine's own failure is this version's error, not the end of the model's life.
             _log.exception("loading version %d of model %s", held.number, model_name)
             error = ServingError(Code.INTERNAL, str(raised))

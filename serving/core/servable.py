@@ -65,7 +65,7 @@ class Servable(Protocol):
         *,
         timeout_seconds: float | None = None,
     ) -> list[Any]:
-        """Run the graph: arrays in by tensor name, arrays out for the wanted tensor names, in order.
+        """Run the graph on arrays by tensor name; the fetched arrays in order.
 
         Raises:
             ServingError: with the code and message of the failing op; DEADLINE_EXCEEDED after

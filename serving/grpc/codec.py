@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tensorflow.core.framework import tensor_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import (
     classification_pb2,
@@ -18,9 +17,13 @@ from tensorflow_serving.apis import (
 
 from serving import tensors
 from serving.core.errors import Code, ServingError, invalid_argument
-from serving.core.manager import VersionState
 from serving.inference import Classification, Metadata, ModelSpec, Prediction, Regression
 from serving.tensors import Array
+
+if TYPE_CHECKING:
+    from tensorflow.core.framework import tensor_pb2
+
+    from serving.core.manager import VersionState
 
 
 class Inputs(Mapping[str, Array]):

@@ -39,7 +39,7 @@ class GrpcOptions:
     has_health_service: bool = False
 
 
-class _Router(grpc.GenericRpcHandler):
+class _Router(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic only in its stub
     """Routes raw bytes, so that even parsing happens within a request's slot."""
 
     def __init__(self, methods: Mapping[str, Method], max_threads: int) -> None:
@@ -62,7 +62,7 @@ class _Router(grpc.GenericRpcHandler):
                 return _answer(method, body, context)
             except ServingError as error:
                 context.abort(_STATUS_CODES[error.code], _details(error.message))
-            except Exception:
+            except Exception:  # noqa: BLE001 - see below
                 # The last guard: a defect of ours must not look like the client's fault.
                 _log.exception("request failed")
                 context.abort(grpc.StatusCode.INTERNAL, "internal error")
@@ -98,7 +98,7 @@ class GrpcServer:
 
     def stop(self, grace_seconds: float) -> threading.Event:
         """Stop accepting now; the event is set when the last request in flight is done."""
-        return self._server.stop(grace_seconds)  # type: ignore[no-any-return]  # untyped stubs
+        return self._server.stop(grace_seconds)
 
     def _add_health(self) -> None:
         # As the real server: SERVING from start to end, whatever the models do.

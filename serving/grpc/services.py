@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tensorflow_serving.apis import (
     classification_pb2,
@@ -17,10 +17,12 @@ from tensorflow_serving.apis import (
 )
 
 from serving import config
-from serving.configuration import Configuration
 from serving.core.errors import Code, ServingError, invalid_argument
 from serving.grpc import codec
 from serving.inference import Classification, Inference, ModelSpec, Task
+
+if TYPE_CHECKING:
+    from serving.configuration import Configuration
 
 _PREDICTION = "/tensorflow.serving.PredictionService/"
 _MODEL = "/tensorflow.serving.ModelService/"

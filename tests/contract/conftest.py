@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import fcntl
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support import fixture_models
 from tests.support.model_server import models_config, running_model_server
 
-DATA = Path(__file__).parent / "data"
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def pytest_addoption(parser):
     group = parser.getgroup("contract")
     group.addoption(
         "--model-server-url",
-        help="REST URL of a server to test in place of ours; it serves tests.support.fixture_models",
+        help="REST URL of a server to test in place of ours, serving tests.support.fixture_models",
     )
     group.addoption("--model-server-grpc", help="gRPC address (host:port) of the same server")
 
@@ -62,6 +63,16 @@ def model_server(request, tmp_path_factory):
     ]
     with running_model_server(directory, *flags) as server:
         yield ServerUnderTest(server.rest_url, server.grpc_address)
+
+
+@pytest.fixture(scope="session")
+def rest_url(model_server):
+    return model_server.rest_url or pytest.skip("no --model-server-url given")
+
+
+@pytest.fixture(scope="session")
+def grpc_address(model_server):
+    return model_server.grpc_address or pytest.skip("no --model-server-grpc given")
 
 
 def fixture_config(models: Path) -> str:

@@ -33,10 +33,8 @@ RESPONSES = {
 
 
 @pytest.fixture(scope="module")
-def channel(model_server):
-    if not model_server.grpc_address:
-        pytest.skip("no --model-server-grpc given")
-    with grpc.insecure_channel(model_server.grpc_address) as channel:
+def channel(grpc_address):
+    with grpc.insecure_channel(grpc_address) as channel:
         yield channel
 
 
