@@ -20,28 +20,41 @@ DIFFERENCES = {
     "rest-134": (
         "a uint8 of 256 is refused, not wrapped around to 0",
         400,
-        "Failed to process element: 0 of 'instances' list. Error: INVALID_ARGUMENT: "
-        "JSON Value: 256 Type: Number is not of expected type: uint8",
+        (
+            "Failed to process element: 0 of 'instances' list. Error: INVALID_ARGUMENT: "
+            "JSON Value: 256 Type: Number is not of expected type: uint8"
+        ),
     ),
     "rest-135": (
         "a uint8 of -1 is refused, not wrapped around to 255",
         400,
-        "Failed to process element: 0 of 'instances' list. Error: INVALID_ARGUMENT: "
-        "JSON Value: -1 Type: Number is not of expected type: uint8",
+        (
+            "Failed to process element: 0 of 'instances' list. Error: INVALID_ARGUMENT: "
+            "JSON Value: -1 Type: Number is not of expected type: uint8"
+        ),
     ),
     "rest-226": (
         "a uint8 of -1 is refused, not wrapped around to 255",
         400,
-        "Failed to process element: 0 key: u8 of 'instances' list. Error: INVALID_ARGUMENT: "
-        "JSON Value: -1 Type: Number is not of expected type: uint8",
+        (
+            "Failed to process element: 0 key: u8 of 'instances' list. Error: INVALID_ARGUMENT: "
+            "JSON Value: -1 Type: Number is not of expected type: uint8"
+        ),
     ),
     "rest-192": (
-        "of two outputs that JSON cannot carry, the real server names one by the order of a hash "
-        "map (bfloat16 in rest-188 and rest-189, half here); ours names the first by name",
+        (
+            "of two outputs that JSON cannot carry, the real server names one in the order of a "
+            "hash map (bfloat16 in rest-188 and rest-189, half here); ours names the first by name"
+        ),
         400,
         "Failed to write JSON value for tensor type: bfloat16",
     ),
 }
+
+
+@pytest.fixture(scope="session")
+def is_real_server(request):
+    return bool(request.config.getoption("--model-server-url"))
 
 
 def content(body):
