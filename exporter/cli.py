@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 
 from contract.pixels import Filter, Fit
-from exporter import cli_inspect
+from exporter import cli_inspect, ensure
 from exporter.choices import ActivationOption, Freeze, PreprocessOption, TaskOption
 from exporter.cli_inspect import BasePath
 from exporter.errors import ExporterError, UsageError
@@ -255,6 +255,9 @@ def demo(
     if evaluation:
         console.print(f"held-out accuracy: {evaluation.top_1:.4f} ({evaluation.n} digits)")
     _print_published(console, published)
+
+
+ensure.register(app, demo=demo, export=export)
 
 
 def _print_published(console: Console, published: Published) -> None:
