@@ -1,0 +1,106 @@
+"""`python -m app`: the gateway's command line. Settings are environment variables; see --help."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+_HELP = """
+Serve image classification over HTTP: photos in, labels out.
+
+The gateway decodes uploads, forms batches, asks a model server (TensorFlow Serving, or
+python -m serving) over gRPC or REST and answers JSON. It keeps no state and needs no TensorFlow.
+
+Every setting is an environment variable GATEWAY_<NAME> (all of them: docs/configuration.md);
+the options below are the usual ones and win over the environment.
+
+Stop with SIGTERM or Ctrl-C: /readyz turns 503, requests in flight finish, exit code 0.
+Exit code 2: a setting is missing or wrong.
+
+Example: GATEWAY_MODEL_NAME=digits python -m app --model-server-url grpc://localhost:8500
+"""
+
+_USAGE_ERROR = 2
+
+# glibc's mallopt parameters, from malloc.h
+_M_MMAP_THRESHOLD = -3
+_M_ARENA_MAX = -8
+_MMAP_THRESHOLD_BYTES = 1 << 20
+
+
+def main(
+    *,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on.", show_default="0.0.0.0")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port; 0 picks a free one.", show_default="8000")
+    ] = None,
+    model_server_url: Annotated[
+        str | None,
+        typer.Option(
+            help="grpc://host:port or http://host:port; several separated by commas; "
+            "grpc://dns:name:port for all addresses of a name.",
+            show_default="grpc://localhost:8500",
+        ),
+    ] = None,
+    model_name: Annotated[
+        str | None, typer.Option(help="The model for requests that name none.")
+    ] = None,
+    log_level: Annotated[
+        str | None, typer.Option(help="debug, info, warning or error.", show_default="info")
+    ] = None,
+) -> None:
+    """Read the settings and serve until a signal."""
+    _tame_memory()
+    from app.settings import SettingsError, load_settings  # noqa: PLC0415 - after _tame_memory
+
+    try:
+        settings = load_settings(
+            host=host,
+            port=port,
+            model_server_url=model_server_url,
+            model_name=model_name,
+            log_level=log_level,
+        )
+    except SettingsError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201 - the one line the user needs
+        raise typer.Exit(_USAGE_ERROR) from None
+
+    from app.log import configure_logging  # noqa: PLC0415 - bad settings answer fast
+    from app.main import create_app  # noqa: PLC0415
+    from app.server import Server  # noqa: PLC0415
+
+    configure_logging(settings)
+    server = Server(create_app(settings), settings)
+    server.run()
+    if not server.started:
+        raise typer.Exit(1)
+
+
+def _tame_memory() -> None:
+    """Few malloc arenas, large blocks by mmap: decoded photos go back to the system at once.
+
+    Without it glibc keeps an arena per decode thread, and raises its mmap threshold to the largest
+    block ever freed (32 MB), so that one large photo costs memory for good. NumPy's linear algebra
+    is not used: one thread saves its buffers.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if sys.platform != "linux":
+        return
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):  # musl has none
+        return
+    mallopt(_M_ARENA_MAX, 2)
+    mallopt(_M_MMAP_THRESHOLD, _MMAP_THRESHOLD_BYTES)
+
+
+if __name__ == "__main__":
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    app.command(help=_HELP)(main)
+    app(prog_name="python -m app")

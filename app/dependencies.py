@@ -1,0 +1,91 @@
+"""What routes are given: the services, the request's record, and parameters already checked."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Header, Query, Request
+
+from app.classifier import Query as ClassifyQuery
+from app.errors import InvalidParameterError
+from app.middleware import RequestRecord
+from app.model_server.base import Servable
+from app.services import Services
+
+MAX_VERSION = 2**63 - 1
+_NAME_PATTERN = r"^[^/\x00-\x1f\x7f]+$"
+_MAX_TIMEOUT_MS = 86_400_000
+
+NameParameter = Query(min_length=1, max_length=255, pattern=_NAME_PATTERN)
+
+
+def services(request: Request) -> Services:
+    """The gateway's parts."""
+    found: Services = request.app.state.services
+    return found
+
+
+def record(request: Request) -> RequestRecord:
+    """The request's notebook."""
+    found: RequestRecord = request.state.record
+    return found
+
+
+def classify_query(
+    request: Request,
+    model: Annotated[
+        str | None,
+        Query(
+            min_length=1,
+            max_length=255,
+            pattern=_NAME_PATTERN,
+            description="The model's name; default: the gateway's.",
+        ),
+    ] = None,
+    version: Annotated[
+        int | None,
+        Query(ge=0, le=MAX_VERSION, description="That version; default: the served one."),
+    ] = None,
+    version_label: Annotated[
+        str | None,
+        Query(
+            min_length=1,
+            max_length=255,
+            pattern=_NAME_PATTERN,
+            description="The version with that label, such as canary; not together with version.",
+        ),
+    ] = None,
+    top_k: Annotated[
+        int | None,
+        Query(ge=1, le=1000, description="How many classes; default 5, at most the model's K."),
+    ] = None,
+    min_probability: Annotated[
+        float, Query(ge=0, le=1, description="Leave out classes that are less probable.")
+    ] = 0.0,
+) -> ClassifyQuery:
+    """The query parameters of both classify routes."""
+    if version is not None and version_label is not None:
+        raise InvalidParameterError("version_label", "cannot be given together with version")
+    name = model or services(request).settings.model_name
+    return ClassifyQuery(Servable(name, version, version_label), top_k, min_probability)
+
+
+def deadline(
+    request: Request,
+    x_request_timeout_ms: Annotated[
+        int | None,
+        Header(ge=1, le=_MAX_TIMEOUT_MS, description="Deadline in milliseconds, capped."),
+    ] = None,
+) -> float:
+    """When the request must be answered, on time.monotonic."""
+    settings = services(request).settings
+    seconds = settings.default_timeout_seconds
+    if x_request_timeout_ms is not None:
+        seconds = min(x_request_timeout_ms / 1000, settings.max_timeout_seconds)
+    return record(request).started_at + seconds
+
+
+ServicesDep = Annotated[Services, Depends(services)]
+RecordDep = Annotated[RequestRecord, Depends(record)]
+QueryDep = Annotated[ClassifyQuery, Depends(classify_query)]
+DeadlineDep = Annotated[float, Depends(deadline)]

@@ -1,0 +1,59 @@
+"""Structured logs on stdout: JSON lines, or colours on a terminal. Facts are fields."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict, Processor, WrappedLogger
+
+    from app.settings import Settings
+
+
+def configure_logging(settings: Settings) -> None:
+    """Send our lines and those of libraries (uvicorn, asyncio) through one format."""
+    level = getattr(logging, settings.log_level.upper())
+    is_console = settings.log_format == "console" or (
+        settings.log_format == "auto" and sys.stdout.isatty()
+    )
+    shared: list[Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    renderer: list[Processor] = (
+        [structlog.dev.ConsoleRenderer()]
+        if is_console
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    )
+    structlog.configure(
+        processors=[*shared, *renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=[_drop_internals, *renderer],
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(max(level, logging.WARNING))
+    # uvicorn's own start and stop lines repeat ours; its errors matter.
+    logging.getLogger("uvicorn.error").setLevel(max(level, logging.WARNING))
+
+
+def _drop_internals(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    return structlog.stdlib.ProcessorFormatter.remove_processors_meta(None, "", event)
+
+
+def get_logger() -> Any:
+    """A logger; bound at first use, so that configuration may come later."""
+    return structlog.get_logger()

@@ -1,0 +1,84 @@
+"""Where the model servers are: parsing GATEWAY_MODEL_SERVER_URL and resolving names.
+
+grpc://host:8500                     one model server, gRPC
+http://host:8501                     one model server, REST
+grpc://a:8500,grpc://b:8500          several, same protocol
+grpc://dns:name:8500                 every address that `name` resolves to (headless Service)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Protocol = Literal["grpc", "http"]
+
+_URL: Final = re.compile(
+    r"(?P<protocol>grpc|http)://(?P<dns>dns:)?"
+    r"(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.-]+):(?P<port>[0-9]{1,5})/?"
+)
+_MAX_PORT: Final = 65_535
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Address:
+    """One `host:port`; IPv6 hosts keep their brackets."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """What the URL setting names: fixed addresses, and names to resolve again and again."""
+
+    protocol: Protocol
+    fixed: tuple[Address, ...]
+    names: tuple[Address, ...]
+
+
+def parse_targets(text: str) -> Targets:
+    """Read the URL setting.
+
+    Raises:
+        ValueError: what is wrong, fit for a user.
+    """
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts:
+        raise ValueError("give at least one URL such as grpc://localhost:8500")
+    fixed: list[Address] = []
+    names: list[Address] = []
+    protocols: set[str] = set()
+    for part in parts:
+        match = _URL.fullmatch(part)
+        if match is None or not 0 < int(match["port"]) <= _MAX_PORT:
+            raise ValueError(
+                f"{part!r} is not grpc://host:port, http://host:port or grpc://dns:name:port"
+            )
+        protocols.add(match["protocol"])
+        (names if match["dns"] else fixed).append(Address(match["host"], int(match["port"])))
+    if len(protocols) > 1:
+        raise ValueError("all URLs must have the same scheme, grpc or http")
+    protocol: Protocol = "grpc" if "grpc" in protocols else "http"
+    return Targets(protocol, tuple(dict.fromkeys(fixed)), tuple(dict.fromkeys(names)))
+
+
+async def resolve(targets: Targets) -> list[Address] | None:
+    """All addresses now, sorted; None when a name did not resolve (keep what you had)."""
+    addresses = set(targets.fixed)
+    loop = asyncio.get_running_loop()
+    for name in targets.names:
+        try:
+            found = await loop.getaddrinfo(name.host, name.port, type=socket.SOCK_STREAM)
+        except OSError:
+            return None
+        for family, _, _, _, sockaddr in found:
+            host = f"[{sockaddr[0]}]" if family == socket.AF_INET6 else str(sockaddr[0])
+            addresses.add(Address(host, name.port))
+    return sorted(addresses)

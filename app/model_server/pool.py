@@ -1,0 +1,256 @@
+"""Several addresses of one model server as one `ModelServer`: pick, eject, retry.
+
+    address:  in use ──failed──► ejected ──probe answers──► in use
+                 ▲                  │
+                 └─ all ejected ────┘   (then the pool tries them anyway: a wrong guess
+                                         must never take the service down by itself)
+
+Only UNAVAILABLE and broken connections are retried: once, on another address if there is one,
+within the deadline and under a budget, so that retries never multiply an overload.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+
+from app.errors import DeadlineExceededError, GatewayError, ModelServerUnavailableError
+from app.model_server.addresses import Address, Targets, resolve
+from app.model_server.base import (
+    Input,
+    Metadata,
+    ModelServer,
+    Prediction,
+    Servable,
+    VersionStatus,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    import numpy as np
+    import numpy.typing as npt
+
+_T = TypeVar("_T")
+
+_PROBE_TIMEOUT_SECONDS: Final = 1.0
+_PROBE_INTERVAL_SECONDS: Final = 0.5
+_TIMEOUTS_UNTIL_EJECTED: Final = 3
+"""One slow answer proves nothing; three in a row from one address are a hung process."""
+
+_BUDGET_MAX: Final = 10.0
+_BUDGET_PER_CALL: Final = 0.2
+"""At most every fifth call is a retry, after a first burst of ten."""
+
+_NOBODY: Final = "no-such-model"
+"""Probing asks for a model's status; any answer, NOT_FOUND too, proves that the server talks."""
+
+
+class PoolObserver(Protocol):
+    """What the pool reports; metrics implement it."""
+
+    def retried(self) -> None:
+        """A call is made a second time."""
+
+    def ejected(self, address: str) -> None:
+        """An address is out of use until a probe answers."""
+
+
+@dataclass(slots=True, eq=False)
+class _Member:
+    address: Address
+    server: ModelServer
+    in_flight: int = 0
+    timeouts: int = 0
+    is_ejected: bool = False
+    is_retired: bool = False
+
+
+class ModelServerPool:
+    """Implements `ModelServer` over all addresses of `targets`."""
+
+    def __init__(
+        self,
+        targets: Targets,
+        connect: Callable[[Address], ModelServer],
+        *,
+        observer: PoolObserver,
+        resolve_interval_seconds: float,
+    ) -> None:
+        self._targets = targets
+        self._connect = connect
+        self._observer = observer
+        self._resolve_interval_seconds = resolve_interval_seconds
+        self._members: dict[Address, _Member] = {}
+        self._budget = _BUDGET_MAX
+        self._tasks: set[asyncio.Task[None]] = set()
+        # An unconnected server answers the questions about the protocol.
+        self.reports_version = targets.protocol == "grpc"
+        self.prefers_strings = targets.protocol == "http"
+
+    async def start(self) -> None:
+        """Resolve and connect (lazily: a model server that is down does not fail the start)."""
+        await self._refresh()
+        if self._targets.names:
+            self._spawn(self._refresh_forever())
+
+    @property
+    def size(self) -> int:
+        """Addresses in use, at least 1."""
+        return max(1, sum(not member.is_ejected for member in self._members.values()))
+
+    def encode_row(self, row: npt.NDArray[np.generic] | bytes) -> bytes:
+        """As any member encodes it: they all speak the same protocol."""
+        member = next(iter(self._members.values()), None)
+        if member is None:
+            raise _no_address()
+        return member.server.encode_row(row)
+
+    async def predict(
+        self,
+        servable: Servable,
+        signature: str,
+        tensor: Input,
+        *,
+        outputs: Sequence[str] = (),
+        timeout_seconds: float,
+    ) -> Prediction:
+        """See `ModelServer.predict`."""
+
+        def call(server: ModelServer, seconds: float) -> Awaitable[Prediction]:
+            return server.predict(
+                servable, signature, tensor, outputs=outputs, timeout_seconds=seconds
+            )
+
+        return await self._call(call, timeout_seconds)
+
+    async def metadata(self, servable: Servable, *, timeout_seconds: float) -> Metadata:
+        """See `ModelServer.metadata`."""
+        return await self._call(
+            lambda server, seconds: server.metadata(servable, timeout_seconds=seconds),
+            timeout_seconds,
+        )
+
+    async def statuses(self, name: str, *, timeout_seconds: float) -> list[VersionStatus]:
+        """See `ModelServer.statuses`."""
+        return await self._call(
+            lambda server, seconds: server.statuses(name, timeout_seconds=seconds),
+            timeout_seconds,
+        )
+
+    async def aclose(self) -> None:
+        """Stop probing and close every connection."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for member in self._members.values():
+            await member.server.aclose()
+        self._members.clear()
+
+    async def _call(
+        self, call: Callable[[ModelServer, float], Awaitable[_T]], timeout_seconds: float
+    ) -> _T:
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + timeout_seconds
+        self._budget = min(_BUDGET_MAX, self._budget + _BUDGET_PER_CALL)
+        first = self._pick(avoid=None)
+        try:
+            return await self._attempt(first, call, timeout_seconds)
+        except ModelServerUnavailableError:
+            remaining = give_up_at - loop.time()
+            if remaining <= 0 or self._budget < 1:
+                raise
+            self._budget -= 1
+            self._observer.retried()
+            return await self._attempt(self._pick(avoid=first), call, remaining)
+
+    async def _attempt(
+        self,
+        member: _Member,
+        call: Callable[[ModelServer, float], Awaitable[_T]],
+        timeout_seconds: float,
+    ) -> _T:
+        member.in_flight += 1
+        try:
+            answer = await call(member.server, timeout_seconds)
+        except ModelServerUnavailableError:
+            self._eject(member)
+            raise
+        except DeadlineExceededError:
+            member.timeouts += 1
+            if member.timeouts >= _TIMEOUTS_UNTIL_EJECTED:
+                self._eject(member)
+            raise
+        else:
+            member.timeouts = 0
+            member.is_ejected = False
+            return answer
+        finally:
+            member.in_flight -= 1
+            self._close_if_done(member)
+
+    def _pick(self, avoid: _Member | None) -> _Member:
+        """The least loaded address, ejected ones and the one to avoid only for want of others."""
+        if not self._members:
+            raise _no_address()
+        return min(
+            self._members.values(),
+            key=lambda member: (member is avoid, member.is_ejected, member.in_flight),
+        )
+
+    def _eject(self, member: _Member) -> None:
+        if member.is_ejected or member.address not in self._members:
+            return
+        member.is_ejected = True
+        self._observer.ejected(str(member.address))
+        self._spawn(self._probe(member))
+
+    async def _probe(self, member: _Member) -> None:
+        """Ask until the address answers, a call succeeds, or it is gone from the pool."""
+        while member.is_ejected and self._members.get(member.address) is member:
+            await asyncio.sleep(_PROBE_INTERVAL_SECONDS)
+            try:
+                await member.server.statuses(_NOBODY, timeout_seconds=_PROBE_TIMEOUT_SECONDS)
+            except (ModelServerUnavailableError, DeadlineExceededError):
+                continue
+            except GatewayError:
+                pass  # it talks: NOT_FOUND is the expected answer
+            member.is_ejected = False
+            member.timeouts = 0
+
+    async def _refresh_forever(self) -> None:
+        while True:
+            await asyncio.sleep(self._resolve_interval_seconds)
+            await self._refresh()
+
+    async def _refresh(self) -> None:
+        addresses = await resolve(self._targets)
+        if addresses is None:
+            addresses = [*self._targets.fixed, *self._members]
+        for address in addresses:
+            if address not in self._members:
+                self._members[address] = _Member(address, self._connect(address))
+        for gone in self._members.keys() - set(addresses):
+            member = self._members.pop(gone)
+            member.is_retired = True
+            self._close_if_done(member)
+
+    def _close_if_done(self, member: _Member) -> None:
+        """An address that is gone from the name is closed after its last call."""
+        if member.is_retired and not member.in_flight:
+            self._spawn(member.server.aclose())
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        async def run() -> None:
+            with suppress(asyncio.CancelledError):
+                await work
+
+        task = asyncio.create_task(run())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _no_address() -> ModelServerUnavailableError:
+    return ModelServerUnavailableError("the model server's name does not resolve to any address")

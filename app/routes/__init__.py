@@ -1,0 +1,1 @@
+"""HTTP in: each module declares routes and calls one use case."""

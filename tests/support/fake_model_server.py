@@ -1,0 +1,238 @@
+"""A model server over real sockets whose faults are chosen by the test; speaks gRPC.
+
+It computes nothing: the class is the mean brightness of the pixels, so tests know the answer.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import numpy as np
+
+from app.model_server.wire import wire_pb2
+
+PREDICTION = "tensorflow.serving.PredictionService"
+MODEL = "tensorflow.serving.ModelService"
+
+
+@dataclass
+class FakeVersion:
+    """One version: a card and the faults it has."""
+
+    labels: list[str] = field(default_factory=lambda: [f"label-{i}" for i in range(4)])
+    side: int = 8
+    k: int = 3
+    state: str = "AVAILABLE"
+    delay_seconds: float = 0.0
+    fault: tuple[grpc.StatusCode, str] | None = None
+    probability: float | None = None
+
+    def card(self, name: str) -> bytes:
+        card = {
+            "model_name": name,
+            "classes": [
+                {"index": index, "label": label, "id": f"id{index}"}
+                for index, label in enumerate(self.labels)
+            ],
+            "k": self.k,
+            "image": {"height": self.side, "width": self.side},
+            "source": {"kind": "keras", "name": "fake"},
+            "exported_at": "2026-01-01T00:00:00Z",
+        }
+        return json.dumps(card).encode()
+
+
+class FakeModelServer:
+    """Models by name, each with versions by number; change them while it runs."""
+
+    def __init__(self) -> None:
+        self.models: dict[str, dict[int, FakeVersion]] = {}
+        self.version_labels: dict[tuple[str, str], int] = {}
+        self.batch_sizes: list[int] = []
+        self.calls: dict[str, int] = {}
+        self.deadlines: list[float] = []
+        self.before_predict: Callable[[], None] | None = None
+        self.lock = threading.Lock()
+        self.port = 0
+        self._server: grpc.Server | None = None
+
+    @property
+    def url(self) -> str:
+        return f"grpc://127.0.0.1:{self.port}"
+
+    def start(self, *, port: int = 0, threads: int = 16) -> None:
+        self._server = grpc.server(
+            ThreadPoolExecutor(threads), options=(("grpc.so_reuseport", 0),)
+        )
+        self._server.add_generic_rpc_handlers(tuple(self._handlers()))
+        self.port = self._server.add_insecure_port(f"127.0.0.1:{port}")
+        self._server.start()
+
+    def stop(self) -> None:
+        if self._server is not None:
+            self._server.stop(None).wait()
+            self._server = None
+
+    def _handlers(self) -> Iterator[grpc.GenericRpcHandler]:
+        def unary(method: Any, request: Any, response: Any) -> grpc.RpcMethodHandler:
+            return grpc.unary_unary_rpc_method_handler(
+                method,
+                request_deserializer=request.FromString,
+                response_serializer=response.SerializeToString,
+            )
+
+        yield grpc.method_handlers_generic_handler(
+            PREDICTION,
+            {
+                "Predict": unary(
+                    self._predict, wire_pb2.PredictRequest, wire_pb2.PredictResponse
+                ),
+                "GetModelMetadata": unary(
+                    self._metadata,
+                    wire_pb2.GetModelMetadataRequest,
+                    wire_pb2.GetModelMetadataResponse,
+                ),
+            },
+        )
+        yield grpc.method_handlers_generic_handler(
+            MODEL,
+            {
+                "GetModelStatus": unary(
+                    self._status, wire_pb2.GetModelStatusRequest, wire_pb2.GetModelStatusResponse
+                )
+            },
+        )
+
+    def _find(
+        self, spec: wire_pb2.ModelSpec, context: grpc.ServicerContext
+    ) -> tuple[int, FakeVersion]:
+        versions = {
+            number: version
+            for number, version in self.models.get(spec.name, {}).items()
+            if version.state == "AVAILABLE"
+        }
+        if spec.version_label:
+            number = self.version_labels.get((spec.name, spec.version_label))
+            if number is None:
+                context.abort(
+                    grpc.StatusCode.INVALID_ARGUMENT,
+                    f"Unrecognized servable version label: {spec.version_label}",
+                )
+        elif spec.HasField("version"):
+            number = spec.version.value
+        else:
+            number = max(versions, default=None)
+        if number not in versions:
+            context.abort(
+                grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {spec.name}"
+            )
+        return number, versions[number]
+
+    def _count(self, what: str) -> None:
+        with self.lock:
+            self.calls[what] = self.calls.get(what, 0) + 1
+
+    def _predict(
+        self, request: wire_pb2.PredictRequest, context: grpc.ServicerContext
+    ) -> wire_pb2.PredictResponse:
+        number, version = self._find(request.model_spec, context)
+        response = wire_pb2.PredictResponse()
+        response.model_spec.name = request.model_spec.name
+        response.model_spec.version.value = number
+        response.model_spec.signature_name = request.model_spec.signature_name
+        if request.model_spec.signature_name == "model_card":
+            self._count("model_card")
+            card = response.outputs["card"]
+            card.dtype = wire_pb2.DT_STRING
+            card.tensor_shape.dim.add(size=1)
+            card.string_val.append(version.card(request.model_spec.name))
+            return response
+        self._count("predict")
+        if self.before_predict is not None:
+            self.before_predict()
+        images = request.inputs["images"]
+        shape = [dim.size for dim in images.tensor_shape.dim]
+        with self.lock:
+            self.batch_sizes.append(shape[0])
+            self.deadlines.append(context.time_remaining())
+        time.sleep(version.delay_seconds)
+        if version.fault is not None:
+            context.abort(*version.fault)
+        if shape[1:] != [version.side, version.side, 3]:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "Matrix size-incompatible")
+        pixels = np.frombuffer(images.tensor_content, np.uint8).reshape(shape)
+        self._answer(response, version, pixels)
+        return response
+
+    def _answer(
+        self, response: wire_pb2.PredictResponse, version: FakeVersion, pixels: Any
+    ) -> None:
+        count = len(version.labels)
+        best = (pixels.reshape(len(pixels), -1).mean(axis=1) * count // 256).astype(int)
+        ranked = [[(first + step) % count for step in range(version.k)] for first in best]
+        indices = response.outputs["class_indices"]
+        indices.dtype = wire_pb2.DT_INT32
+        indices.int_val.extend(index for row in ranked for index in row)
+        labels = response.outputs["labels"]
+        labels.dtype = wire_pb2.DT_STRING
+        labels.string_val.extend(version.labels[index].encode() for row in ranked for index in row)
+        values = [0.5 / 2**step for step in range(version.k)]
+        if version.probability is not None:
+            values = [version.probability] * version.k
+        probabilities = response.outputs["probabilities"]
+        probabilities.dtype = wire_pb2.DT_FLOAT
+        probabilities.float_val.extend(values * len(ranked))
+        for tensor in (indices, labels, probabilities):
+            tensor.tensor_shape.dim.add(size=len(ranked))
+            tensor.tensor_shape.dim.add(size=version.k)
+
+    def _metadata(
+        self, request: wire_pb2.GetModelMetadataRequest, context: grpc.ServicerContext
+    ) -> wire_pb2.GetModelMetadataResponse:
+        self._count("metadata")
+        number, _ = self._find(request.model_spec, context)
+        response = wire_pb2.GetModelMetadataResponse()
+        response.model_spec.name = request.model_spec.name
+        response.model_spec.version.value = number
+        signatures = wire_pb2.SignatureDefMap()
+        for name in ("top_k", "model_card"):
+            signatures.signature_def[name].method_name = "tensorflow/serving/predict"
+        response.metadata["signature_def"].value = signatures.SerializeToString()
+        return response
+
+    def _status(
+        self, request: wire_pb2.GetModelStatusRequest, context: grpc.ServicerContext
+    ) -> wire_pb2.GetModelStatusResponse:
+        self._count("status")
+        versions = self.models.get(request.model_spec.name)
+        if not versions:
+            context.abort(
+                grpc.StatusCode.NOT_FOUND,
+                f"Could not find any versions of model {request.model_spec.name}",
+            )
+        response = wire_pb2.GetModelStatusResponse()
+        for number, version in sorted(versions.items(), reverse=True):
+            response.model_version_status.add(
+                version=number, state=wire_pb2.ModelVersionStatus.State.Value(version.state)
+            )
+        return response
+
+
+@contextmanager
+def running_fake(**versions: dict[int, FakeVersion]) -> Iterator[FakeModelServer]:
+    """A fake with these models, on a free port."""
+    fake = FakeModelServer()
+    fake.models.update(versions)
+    fake.start()
+    try:
+        yield fake
+    finally:
+        fake.stop()

@@ -1,0 +1,144 @@
+"""A real gateway inside a test: uvicorn in a thread on a free port, or a process."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+
+from app.main import create_app
+from app.settings import Settings
+
+START_SECONDS = 20.0
+
+
+@dataclass
+class Gateway:
+    """A running gateway and a client for it."""
+
+    url: str
+    client: httpx.Client
+    services: Any = None
+
+    def classify(self, data: bytes, **params: Any) -> httpx.Response:
+        return self.client.post("/classify", files={"file": ("photo", data)}, params=params)
+
+
+def settings(model_server_url: str, **changes: Any) -> Settings:
+    values = {"model_server_url": model_server_url, "model_name": "demo", "decode_threads": 2}
+    return Settings(**(values | changes))
+
+
+@contextmanager
+def running_gateway(model_server_url: str, **changes: Any) -> Iterator[Gateway]:
+    """The gateway in this process, over a real socket."""
+    app = create_app(settings(model_server_url, **changes))
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=0, log_config=None, access_log=False, ws="none", lifespan="on"
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        wait_until(lambda: server.started, "the gateway starts")
+        port = server.servers[0].sockets[0].getsockname()[1]
+        url = f"http://127.0.0.1:{port}"
+        with httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
+            yield Gateway(url, client, app.state.services)
+    finally:
+        server.should_exit = True
+        thread.join(START_SECONDS)
+
+
+@dataclass
+class GatewayProcess:
+    """`python -m app` as a subprocess."""
+
+    url: str
+    process: subprocess.Popen[str]
+    client: httpx.Client
+    started_seconds: float
+    log: list[str]
+
+    def terminate(self, number: int = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(START_SECONDS)
+
+
+@contextmanager
+def gateway_process(model_server_url: str, **environment: str) -> Iterator[GatewayProcess]:
+    """The gateway as users start it, on a free port; its log is read line by line."""
+    started_at = time.monotonic()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app", "--port", "0", "--host", "127.0.0.1"],
+        env={
+            **os.environ,
+            "GATEWAY_MODEL_SERVER_URL": model_server_url,
+            "GATEWAY_MODEL_NAME": "demo",
+            "GATEWAY_LOG_FORMAT": "json",
+            **environment,
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    log: list[str] = []
+    # A full pipe would stop the gateway: somebody has to read all the time.
+    reader = threading.Thread(target=_collect, args=(process, log), daemon=True)
+    reader.start()
+    try:
+        port = _listening_port(process, log)
+        url = f"http://127.0.0.1:{port}"
+        with httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
+            yield GatewayProcess(url, process, client, time.monotonic() - started_at, log)
+    finally:
+        process.kill()
+        process.wait()
+        reader.join()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def _collect(process: subprocess.Popen[str], log: list[str]) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:  # not extend(): it would show the lines only at the end
+        log.append(line)
+
+
+def _listening_port(process: subprocess.Popen[str], log: list[str]) -> int:
+    def find() -> re.Match[str] | None:
+        lines = [line for line in log if '"listening"' in line]
+        return re.search(r'"port": (\d+)', lines[0]) if lines else None
+
+    wait_until(lambda: find() or process.poll() is not None, "the gateway listens")
+    found = find()
+    assert found is not None, "the gateway ended: " + "".join(log)
+    return int(found[1])
+
+
+def wait_until(condition: Any, what: str, *, seconds: float = START_SECONDS) -> None:
+    """Poll until the condition holds."""
+    give_up_at = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < give_up_at, f"not within {seconds} s: {what}"
+        time.sleep(0.01)
+
+
+def resident_megabytes(pid: int) -> float:
+    """Resident memory of a process, Linux."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1000
+    raise AssertionError("no VmRSS")
