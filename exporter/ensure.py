@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from exporter.cli_inspect import BasePath
+from exporter.cli_inspect import BasePath  # noqa: TC001 - typer reads annotations at run time
 from exporter.publish import versions
 from exporter.settings import load_settings
 
