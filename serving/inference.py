@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from serving.core.labels import LabelMap
     from serving.core.manager import Manager, VersionState
     from serving.core.servable import Servable, SignatureSpec
+    from serving.monitoring import Metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +85,11 @@ class Metadata:
 class Lease:
     """One pinned version of one model."""
 
-    def __init__(self, spec: ModelSpec, servable: Servable) -> None:
+    def __init__(self, spec: ModelSpec, servable: Servable, metrics: Metrics | None = None) -> None:
         self.spec = spec
         """The request's spec with the version that answers; the label is gone."""
         self._servable = servable
+        self._metrics = metrics
 
     @property
     def signatures(self) -> Mapping[str, SignatureSpec]:
@@ -109,13 +111,14 @@ class Lease:
         timeout_seconds: float | None = None,
     ) -> Prediction:
         """Run one signature on arrays by input alias."""
-        outputs = signatures.predict(
-            self._servable,
-            self.signature(signature_name),
-            inputs,
-            output_filter=output_filter,
-            timeout_seconds=timeout_seconds,
-        )
+        with self._timed("Predict"):
+            outputs = signatures.predict(
+                self._servable,
+                self.signature(signature_name),
+                inputs,
+                output_filter=output_filter,
+                timeout_seconds=timeout_seconds,
+            )
         return Prediction(self._answering(signature_name), outputs)
 
     def classify(
@@ -178,13 +181,16 @@ class Lease:
         if len(input_names) != 1:
             raise invalid_argument("Input tensor must be the same for all Signatures.")
         serialized = signatures.serialized_examples(examples)
-        results = signatures.run_examples(
-            self._servable,
-            input_names.pop(),
-            {name for run in runs for name in run.output_names},
-            serialized,
-            timeout_seconds,
-        )
+        with self._timed(_api_label(tasks)):
+            results = signatures.run_examples(
+                self._servable,
+                input_names.pop(),
+                {name for run in runs for name in run.output_names},
+                serialized,
+                timeout_seconds,
+            )
+        if self._metrics:
+            self._metrics.observe_examples(model_name=self.spec.name, count=len(serialized))
         return [
             self._task_result(task, spec, results, len(serialized))
             for task, spec in zip(tasks, chosen, strict=True)
@@ -209,9 +215,10 @@ class Lease:
 class Inference:
     """The API's methods."""
 
-    def __init__(self, manager: Manager, labels: LabelMap) -> None:
+    def __init__(self, manager: Manager, labels: LabelMap, metrics: Metrics | None = None) -> None:
         self._manager = manager
         self._labels = labels
+        self._metrics = metrics
 
     @contextmanager
     def lease(self, spec: ModelSpec) -> Iterator[Lease]:
@@ -227,7 +234,8 @@ class Inference:
         if spec.version_label is not None:
             version = self._labels.version_of(spec.name, spec.version_label)
         with self._manager.lease(spec.name, version) as (found, servable):
-            yield Lease(replace(spec, version=found, version_label=None), servable)
+            found_spec = replace(spec, version=found, version_label=None)
+            yield Lease(found_spec, servable, self._metrics)
 
     def predict(
         self,
@@ -276,6 +284,10 @@ def _example_run(task: Task, signature: SignatureSpec) -> signatures.ExampleRun:
     if task.method_name == signatures.REGRESS_METHOD_NAME:
         return signatures.regression_run(signature)
     raise ServingError(Code.UNIMPLEMENTED, f"Unsupported signature method_name: {task.method_name}")
+
+
+def _api_label(tasks: Sequence[Task]) -> str:
+    return _API_LABELS[tasks[0].method_name] if len(tasks) == 1 else "MultiInference"
 
 
 def _check_tasks(tasks: Sequence[Task]) -> None:

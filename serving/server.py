@@ -9,7 +9,6 @@ Ports open when every configured model has an AVAILABLE version.
 
 from __future__ import annotations
 
-import functools
 import gc
 import logging
 import os
@@ -17,21 +16,24 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from serving import config, saved_model, warmup
+from serving import config
+from serving.batching import BatchingParameters, read_parameters
 from serving.configuration import ConfigFilePoller, Configuration
-from serving.core.errors import ServingError, invalid_argument
+from serving.core.errors import Code, ServingError, invalid_argument
 from serving.core.labels import LabelMap
 from serving.core.loader import RetryPolicy
 from serving.core.manager import Manager
 from serving.grpc.server import GrpcOptions, GrpcServer
 from serving.grpc.services import Services
 from serving.inference import Inference
+from serving.loading import ModelLoader
+from serving.monitoring import Metrics, parse_monitoring_config
 from serving.rest.app import AsgiApp, create_rest_app
 from serving.rest_server import RestServer
 from serving.source import FileSystemSource
 
 if TYPE_CHECKING:
-    from serving.core.servable import Servable
+    from serving.core.loader import Load
     from serving.options import Options
 
 _log = logging.getLogger(__name__)
@@ -49,10 +51,13 @@ class Server:
         Raises:
             ServingError: what to print before exiting.
         """
-        _check(options)
+        if options.rest_api_port and options.rest_api_port == options.port:
+            raise invalid_argument("--rest_api_port cannot be same as --port.")
         self._options = options
         self._config = config.from_options(options)
-        self._manager = _manager(options)
+        self._metrics = Metrics()
+        self._metrics_path = _metrics_path(options)
+        self._manager = _manager(options, ModelLoader(options, _batching(options), self._metrics))
         self._source = FileSystemSource(
             self._manager.set_aspired_versions, options.file_system_poll_wait_seconds
         )
@@ -63,7 +68,7 @@ class Server:
             labels,
             allow_labels_for_unavailable=options.allow_version_labels_for_unavailable_models,
         )
-        self._inference = Inference(self._manager, labels)
+        self._inference = Inference(self._manager, labels, self._metrics)
         self._poller: ConfigFilePoller | None = None
         self._grpc: GrpcServer | None = None
         self._rest: RestServer | None = None
@@ -119,6 +124,8 @@ class Server:
         options = self._options
         return create_rest_app(
             self._inference,
+            metrics=self._metrics,
+            metrics_path=self._metrics_path,
             cors=options.rest_api_enable_cors_support,
             timeout_seconds=options.rest_api_timeout_in_ms / _MILLIS,
             max_workers=options.rest_threads,
@@ -136,20 +143,10 @@ class Server:
         return is_drained and time.monotonic() < deadline
 
 
-def _check(options: Options) -> None:
-    if options.batching_parameters_file and not options.enable_batching:
-        raise invalid_argument(
-            "server_options.batching_parameters_file is set without setting "
-            "server_options.enable_batching to true."
-        )
-    if options.rest_api_port and options.rest_api_port == options.port:
-        raise invalid_argument("--rest_api_port cannot be same as --port.")
-
-
-def _manager(options: Options) -> Manager:
+def _manager(options: Options, load: Load) -> Manager:
     cores = os.cpu_count() or 1
     return Manager(
-        functools.partial(_load, options, _session_options(options)),
+        load,
         retry=RetryPolicy(
             options.max_num_load_retries, options.load_retry_interval_micros / _MICROS
         ),
@@ -158,37 +155,28 @@ def _manager(options: Options) -> Manager:
     )
 
 
-def _load(
-    options: Options,
-    session_options: saved_model.SessionOptions,
-    _model_name: str,
-    _version: int,
-    path: str,
-) -> Servable:
-    servable = saved_model.load(path, session_options)
-    records = Path(path, warmup.RECORDS_FILE)
-    if options.enable_model_warmup and records.is_file():
-        try:
-            warmup.warm_up(
-                servable,
-                saved_model.read_records(str(records)),
-                path=str(records),
-                iterations=options.num_request_iterations_for_warmup,
-            )
-        except ServingError:
-            servable.close()
-            raise
-    return servable
+def _batching(options: Options) -> BatchingParameters | None:
+    if options.enable_batching:
+        return read_parameters(options.batching_parameters_file)
+    if options.batching_parameters_file:
+        raise invalid_argument(
+            "server_options.batching_parameters_file is set without setting "
+            "server_options.enable_batching to true."
+        )
+    return None
 
 
-def _session_options(options: Options) -> saved_model.SessionOptions:
-    both = options.tensorflow_session_parallelism
-    return saved_model.SessionOptions(
-        intra_op_threads=both or options.tensorflow_intra_op_parallelism,
-        inter_op_threads=both or options.tensorflow_inter_op_parallelism,
-        is_bfloat16=options.mixed_precision == "bfloat16",
-        tags=frozenset(filter(None, options.saved_model_tags.split(","))),
-    )
+def _metrics_path(options: Options) -> str | None:
+    """Where --monitoring_config_file wants Prometheus served; None: nowhere."""
+    path = options.monitoring_config_file
+    if not path:
+        return None
+    try:
+        return parse_monitoring_config(Path(path).read_text("utf-8"))
+    except FileNotFoundError:
+        raise ServingError(Code.NOT_FOUND, f"{path}; No such file or directory") from None
+    except (OSError, ValueError) as error:
+        raise invalid_argument(f"Invalid protobuf file: '{path}' ({error})") from None
 
 
 def _grpc_options(options: Options) -> GrpcOptions:

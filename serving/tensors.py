@@ -105,6 +105,11 @@ def proto_from_array(array: Array) -> tensor_pb2.TensorProto:
     return proto
 
 
+def dtype_name(array: Array) -> str:
+    """TensorFlow's name of the array's type, "" when it has none here."""
+    return types_pb2.DataType.Name(_ENUMS[array.dtype]) if array.dtype in _ENUMS else ""
+
+
 def _shape(proto: tensor_pb2.TensorProto) -> tuple[int, ...]:
     shape = tuple(dim.size for dim in proto.tensor_shape.dim)
     if proto.tensor_shape.unknown_rank or len(shape) > _MAX_RANK or any(size < 0 for size in shape):
