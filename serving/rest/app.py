@@ -37,6 +37,9 @@ _CORS: Headers = [
     (b"access-control-allow-methods", b"POST, GET"),
     (b"access-control-allow-headers", b"Content-Type"),
 ]
+# Where the protocol (see `protocol`) leaves the request target as it came.
+TARGET_EXTENSION = "serving.target"
+_AUTHORITY = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 _WEB_ORIGIN = re.compile(rb"https?://")
 _THREADS_PER_CORE = 4
 
@@ -143,11 +146,15 @@ class _RestApp:
 
 
 def _target(scope: Scope) -> str:
-    """The request target as it came: nothing decoded, the query included."""
-    target: bytes = scope["raw_path"]
-    if scope["query_string"]:
-        target += b"?" + scope["query_string"]
-    return target.decode("latin-1")
+    """The request target as it came, less any host: nothing decoded, the query included."""
+    target: bytes
+    extension = (scope.get("extensions") or {}).get(TARGET_EXTENSION)
+    if extension:
+        target = extension["target"]
+    else:
+        query: bytes = scope["query_string"]
+        target = scope["raw_path"] + (b"?" + query if query else b"")
+    return _AUTHORITY.sub(b"", target, count=1).decode("latin-1")
 
 
 def _header(scope: Scope, name: bytes) -> bytes:
@@ -167,14 +174,25 @@ async def _read(receive: Receive) -> bytes:
 
 
 async def _send(send: Send, status: int, headers: Headers, body: bytes) -> None:
-    length = (b"content-length", str(len(body)).encode())
-    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+    headers = with_length(headers, body)
+    await send({"type": "http.response.start", "status": int(status), "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
 async def _send_page(send: Send, status: HTTPStatus) -> None:
-    page = (
+    headers, body = page(status)
+    await _send(send, status, headers, body)
+
+
+def page(status: HTTPStatus) -> tuple[Headers, bytes]:
+    """What libevent answers where no API is: headers and body; it closes the connection."""
+    body = (
         f"<HTML><HEAD>\n<TITLE>{status.value} {status.phrase}</TITLE>\n</HEAD><BODY>\n"
         f"<H1>{status.phrase}</H1>\n</BODY></HTML>\n"
-    )
-    await _send(send, status, _PAGE, page.encode())
+    ).encode()
+    return _PAGE, body
+
+
+def with_length(headers: Headers, body: bytes) -> Headers:
+    """The headers and the body's Content-Length."""
+    return [*headers, (b"content-length", str(len(body)).encode())]
