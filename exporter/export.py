@@ -143,7 +143,12 @@ def _save(version: Path, signatures: Signatures, card: ModelCard, tracked: Any) 
     module.tracked = tracked
     functions = signatures.with_model_card(card.model_dump_json())
     try:
-        tf.saved_model.save(module, str(version), signatures=functions)
+        options = tf.saved_model.SaveOptions(
+            # Nobody trains what we serve, and gradients (swish has its own) would reach for
+            # tensors that freezing has removed.
+            experimental_custom_gradients=False
+        )
+        tf.saved_model.save(module, str(version), signatures=functions, options=options)
     except Exception as error:
         raise FailedError(f"cannot write the SavedModel: {first_line(error)}") from error
     inventory.write_card(version, card)

@@ -59,10 +59,14 @@ class Signatures:
         spec = tf.TensorSpec([None], tf.int32, names.QUERY)
         return {**self.functions, names.MODEL_CARD: _traced(model_card, spec)}
 
-    def decode_and_classify(self, image_bytes: tf.Tensor) -> tf.Tensor:
-        """All probabilities of files as `top_k_encoded` sees them: string [N] to float32 [N,C]."""
-        function = tf.function(lambda data: self._classify(self._decode(data)), autograph=False)
-        return function(image_bytes)
+    def decode(self, image_bytes: tf.Tensor) -> tf.Tensor:
+        """Files to pixels as `top_k_encoded` sees them: string [N] to uint8 [N,H,W,3]."""
+        height, width = self._image.height, self._image.width
+        return tf.map_fn(
+            lambda data: decode_and_fit(data, self._image),
+            image_bytes,
+            fn_output_signature=tf.TensorSpec([height, width, 3], tf.uint8),
+        )
 
     def _serving_default(self, images: tf.Tensor) -> Outputs:
         return {names.PROBABILITIES: self._classify(images)}
@@ -82,15 +86,7 @@ class Signatures:
         return self._top_k(tf.reshape(tf.io.decode_raw(pixels, tf.uint8), shape))
 
     def _top_k_encoded(self, image_bytes: tf.Tensor) -> Outputs:
-        return self._top_k(self._decode(image_bytes))
-
-    def _decode(self, image_bytes: tf.Tensor) -> tf.Tensor:
-        height, width = self._image.height, self._image.width
-        return tf.map_fn(
-            lambda data: decode_and_fit(data, self._image),
-            image_bytes,
-            fn_output_signature=tf.TensorSpec([height, width, 3], tf.uint8),
-        )
+        return self._top_k(self.decode(image_bytes))
 
 
 def _traced(function: Callable[[tf.Tensor], Outputs], spec: tf.TensorSpec) -> Any:
