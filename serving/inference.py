@@ -13,6 +13,7 @@ pins one version from the look-up to the answer, so that a swap in between canno
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -30,6 +31,11 @@ if TYPE_CHECKING:
     from serving.core.manager import Manager, VersionState
     from serving.core.servable import Servable, SignatureSpec
     from serving.monitoring import Metrics
+
+_API_LABELS = {
+    signatures.CLASSIFY_METHOD_NAME: "Classify",
+    signatures.REGRESS_METHOD_NAME: "Regress",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +201,15 @@ class Lease:
             self._task_result(task, spec, results, len(serialized))
             for task, spec in zip(tasks, chosen, strict=True)
         ]
+
+    @contextmanager
+    def _timed(self, api: str) -> Iterator[None]:
+        """Time a run that succeeds."""
+        started = time.monotonic()
+        yield
+        if self._metrics:
+            seconds = time.monotonic() - started
+            self._metrics.observe_runtime(model_name=self.spec.name, api=api, seconds=seconds)
 
     def _task_result(
         self, task: Task, signature: SignatureSpec, results: Mapping[str, Array], count: int
