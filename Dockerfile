@@ -92,7 +92,7 @@ LABEL org.opencontainers.image.title="Sightserve embedded model server" \
 COPY --from=serving-packages /opt/venv /opt/venv
 COPY --from=serving-code /opt/sightserve /opt/sightserve
 COPY deploy/images/tensorflow_model_server deploy/images/tf_serving_entrypoint.sh \
-     deploy/images/model-state.sh /usr/local/bin/
+     k8s/base/config/model-state.sh /usr/local/bin/
 # The defaults of tensorflow/serving's image.
 ENV MODEL_NAME=model MODEL_BASE_PATH=/models TF_CPP_MIN_LOG_LEVEL=1
 EXPOSE 8500 8501

@@ -1,0 +1,367 @@
+"""What every rendered manifest must fulfil. Each check yields sentences about what is wrong."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tests.support.manifests import (
+    Object,
+    containers,
+    identity,
+    of_kind,
+    pod_templates,
+    selects,
+)
+
+Problems = Iterator[str]
+
+_DEPLOYED = ("Deployment", "InferenceService")  # long-running: probes and drain are due
+_DRAIN_SECONDS = {"gateway": 5 + 30, "tf-serving": 15 + 10}  # preStop + what may be in flight
+
+
+def labels(objects: list[Object]) -> Problems:
+    """The recommended labels, on objects and pods."""
+    wanted = {"app.kubernetes.io/name", "app.kubernetes.io/part-of"}
+    for each in objects:
+        if each["kind"] in {"Namespace", "ConfigMap"}:
+            continue
+        if missing := wanted - set(each["metadata"].get("labels", {})):
+            yield f"{identity(each)} lacks {sorted(missing)}"
+
+
+def images(objects: list[Object]) -> Problems:
+    """Every image is pinned to a version."""
+    for owner, template in pod_templates(objects):
+        for each in containers(template):
+            name, _, tag = each["image"].rpartition(":")
+            if not name or "/" in tag or tag == "latest" or not re.search(r"\d", tag):
+                yield f"{owner}: image {each['image']} is not pinned"
+
+
+def resources(objects: list[Object]) -> Problems:
+    """CPU and memory, requested and limited, and the request not above the limit."""
+    for owner, template in pod_templates(objects):
+        for each in containers(template):
+            given = each.get("resources", {})
+            for amount in ("cpu", "memory"):
+                request = given.get("requests", {}).get(amount)
+                limit = given.get("limits", {}).get(amount)
+                if request is None or limit is None:
+                    yield f"{owner}/{each['name']}: {amount} needs a request and a limit"
+                elif quantity(request) > quantity(limit):
+                    yield f"{owner}/{each['name']}: {amount} request {request} > limit {limit}"
+
+
+def quantity(text: str | int) -> float:
+    """Kubernetes' notation as a number."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(m|Ki|Mi|Gi|k|M|G)?", str(text))
+    assert match, f"not a quantity: {text}"
+    factors = {"m": 1e-3, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "k": 1e3, "M": 1e6, "G": 1e9}
+    return float(match[1]) * factors.get(match[2] or "", 1.0)
+
+
+def restricted(objects: list[Object]) -> Problems:
+    """The Pod Security Standard "restricted", and a read-only root besides."""
+    for owner, template in pod_templates(objects):
+        spec = template["spec"]
+        pod = spec.get("securityContext", {})
+        for host in ("hostNetwork", "hostPID", "hostIPC"):
+            if spec.get(host):
+                yield f"{owner}: {host}"
+        for volume in spec.get("volumes", []):
+            allowed = {"configMap", "emptyDir", "persistentVolumeClaim", "projected", "secret"}
+            if not set(volume) - {"name"} <= allowed:
+                yield f"{owner}: volume {volume['name']} is of a kind that is not allowed"
+        for each in containers(template):
+            yield from _restricted_container(f"{owner}/{each['name']}", pod, each)
+
+
+def _restricted_container(who: str, pod: Object, container: Object) -> Problems:
+    own = container.get("securityContext", {})
+    both = pod | own
+    if both.get("runAsNonRoot") is not True or both.get("runAsUser") == 0:
+        yield f"{who}: may run as root"
+    if both.get("seccompProfile", {}).get("type") not in {"RuntimeDefault", "Localhost"}:
+        yield f"{who}: no seccomp profile"
+    if own.get("allowPrivilegeEscalation") is not False or own.get("privileged"):
+        yield f"{who}: may gain privileges"
+    if own.get("capabilities", {}).get("drop") != ["ALL"] or own["capabilities"].get("add"):
+        yield f"{who}: keeps capabilities"
+    if own.get("readOnlyRootFilesystem") is not True:
+        yield f"{who}: writable root"
+
+
+def isolation(objects: list[Object]) -> Problems:
+    """No API token; no environment made of Services (GATEWAY_PORT would break the gateway)."""
+    for owner, template in pod_templates(objects):
+        if template["spec"].get("automountServiceAccountToken") is not False:
+            yield f"{owner}: mounts an API token"
+        if template["spec"].get("enableServiceLinks") is not False:
+            yield f"{owner}: gets service links"
+
+
+def probes(objects: list[Object]) -> Problems:
+    """Startup, readiness and liveness; liveness never asks for the model."""
+    for owner, template in pod_templates(objects):
+        if not owner.startswith(_DEPLOYED):
+            continue
+        main = template["spec"]["containers"][0]
+        for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+            if probe not in main:
+                yield f"{owner}: no {probe}"
+        if main.get("livenessProbe") == main.get("readinessProbe"):
+            yield f"{owner}: liveness is readiness: an outage would restart every pod"
+        if "gateway" in owner and _path(main.get("readinessProbe")) != "/readyz":
+            yield f"{owner}: readiness is not /readyz"
+        if "gateway" in owner and _path(main.get("livenessProbe")) != "/livez":
+            yield f"{owner}: liveness is not /livez"
+
+
+def _path(probe: Object | None) -> str | None:
+    return (probe or {}).get("httpGet", {}).get("path")
+
+
+def drain(objects: list[Object]) -> Problems:
+    """A preStop wait, a grace period that covers the drain, and no pod less during a rollout."""
+    for each in of_kind(objects, "Deployment"):
+        strategy = each["spec"].get("strategy", {}).get("rollingUpdate", {})
+        if strategy.get("maxUnavailable") != 0:
+            yield f"{identity(each)}: a rollout may take pods away (maxUnavailable)"
+    for owner, template in pod_templates(objects):
+        if not owner.startswith(_DEPLOYED):
+            continue
+        spec, name = template["spec"], owner.partition("/")[2]
+        command = (
+            spec["containers"][0].get("lifecycle", {}).get("preStop", {}).get("exec", {})
+        ).get("command", [])
+        if command[:1] != ["sleep"] or float(command[1]) < 5:
+            yield f"{owner}: no preStop wait"
+        if spec.get("terminationGracePeriodSeconds", 30) < _DRAIN_SECONDS[name]:
+            yield f"{owner}: grace period is shorter than the drain"
+
+
+def selectors(objects: list[Object]) -> Problems:
+    """Every selector matches pods; Deployments select their own."""
+    templates = dict(pod_templates(objects))
+    for each in of_kind(objects, "Deployment"):
+        own = each["spec"]["template"]["metadata"]["labels"]
+        if not selects(each["spec"]["selector"]["matchLabels"], own):
+            yield f"{identity(each)}: selector does not match its own pods"
+    for item, selector in _pod_selectors(objects):
+        matched = [who for who, pod in templates.items() if selects(selector, _labels(pod))]
+        if selector and not matched:
+            yield f"{item}: {selector} selects no pod"
+
+
+def _labels(template: Object) -> dict[str, str]:
+    return template.get("metadata", {}).get("labels", {})
+
+
+def _pod_selectors(objects: list[Object]) -> Iterator[tuple[str, dict[str, str]]]:
+    for each in objects:
+        spec, who = each.get("spec", {}), identity(each)
+        if each["kind"] == "Service":
+            yield who, spec["selector"]
+        if each["kind"] == "PodDisruptionBudget":
+            yield who, spec["selector"]["matchLabels"]
+        if each["kind"] == "NetworkPolicy":
+            yield who, spec["podSelector"].get("matchLabels", {})
+            for rule in [*spec.get("ingress", []), *spec.get("egress", [])]:
+                for peer in [*rule.get("from", []), *rule.get("to", [])]:
+                    if "namespaceSelector" not in peer and "podSelector" in peer:
+                        yield who, peer["podSelector"].get("matchLabels", {})
+
+
+def ports(objects: list[Object]) -> Problems:
+    """Service and policy ports exist in the pods that they point at; probes' ports likewise."""
+    templates = list(pod_templates(objects))
+    for each in of_kind(objects, "Service"):
+        pods = [pod for _, pod in templates if selects(each["spec"]["selector"], _labels(pod))]
+        for port in each["spec"]["ports"]:
+            target = port.get("targetPort", port["port"])
+            if not all(target in _container_ports(pod) for pod in pods):
+                yield f"{identity(each)}: no container port {target}"
+    for owner, template in templates:
+        for each in containers(template):
+            for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+                port = each.get(probe, {}).get("httpGet", {}).get("port")
+                if port is not None and port not in _container_ports(template):
+                    yield f"{owner}: {probe} asks port {port}, which no container has"
+    yield from _backend_ports(objects)
+
+
+def _container_ports(template: Object) -> set[Any]:
+    found: set[Any] = set()
+    for each in containers(template):
+        for port in each.get("ports", []):
+            found |= {port["containerPort"], port.get("name")}
+    return found
+
+
+def _backend_ports(objects: list[Object]) -> Problems:
+    """Routes and monitors name Service ports that exist."""
+    services = {each["metadata"]["name"]: each["spec"]["ports"] for each in of_kind(objects, "Service")}
+    for each in of_kind(objects, "Ingress"):
+        for rule in each["spec"]["rules"]:
+            for path in rule["http"]["paths"]:
+                wanted = path["backend"]["service"]
+                offered = {port["name"] for port in services.get(wanted["name"], [])}
+                if wanted["port"]["name"] not in offered:
+                    yield f"{identity(each)}: no port {wanted['port']['name']} at {wanted['name']}"
+    for each in of_kind(objects, "HTTPRoute"):
+        for rule in each["spec"]["rules"]:
+            for wanted in rule["backendRefs"]:
+                offered = {port["port"] for port in services.get(wanted["name"], [])}
+                if wanted["port"] not in offered:
+                    yield f"{identity(each)}: no port {wanted['port']} at {wanted['name']}"
+    for each in of_kind(objects, "ServiceMonitor"):
+        offered = {port["name"] for port in services.get(each["metadata"]["name"], [])}
+        for endpoint in each["spec"]["endpoints"]:
+            if endpoint["port"] not in offered:
+                yield f"{identity(each)}: no port {endpoint['port']}"
+
+
+def references(objects: list[Object]) -> Problems:
+    """Config maps, claims, accounts and secrets that pods name are there, files included."""
+    keys = {each["metadata"]["name"]: set(each["data"]) for each in of_kind(objects, "ConfigMap")}
+    claims = {each["metadata"]["name"] for each in of_kind(objects, "PersistentVolumeClaim")}
+    accounts = {each["metadata"]["name"] for each in of_kind(objects, "ServiceAccount")}
+    secrets = {each["spec"]["target"]["name"] for each in of_kind(objects, "ExternalSecret")}
+    outside = {"training", "model-store-credentials"}  # the components say: yours
+    for each in of_kind(objects, "Ingress"):
+        secret = each["metadata"]["annotations"].get("nginx.ingress.kubernetes.io/auth-secret")
+        if secret not in secrets:
+            yield f"{identity(each)}: no secret {secret}: anybody may call"
+    for owner, template in pod_templates(objects):
+        spec = template["spec"]
+        if spec.get("serviceAccountName") not in accounts:
+            yield f"{owner}: no service account {spec.get('serviceAccountName')}"
+        for volume in spec.get("volumes", []):
+            config = volume.get("configMap", {}).get("name")
+            claim = volume.get("persistentVolumeClaim", {}).get("claimName")
+            if config and config not in keys:
+                yield f"{owner}: no config map {config}"
+            elif config:
+                yield from _missing_files(owner, template, volume["name"], keys[config])
+            if claim and claim not in claims | outside:
+                yield f"{owner}: no claim {claim}"
+        for each in containers(template):
+            mounts = {mount["name"] for mount in each.get("volumeMounts", [])}
+            if missing := mounts - {volume["name"] for volume in spec.get("volumes", [])}:
+                yield f"{owner}: mounts {sorted(missing)}, which are no volumes"
+            for variable in each.get("env", []):
+                secret = variable.get("valueFrom", {}).get("secretKeyRef", {}).get("name")
+                if secret and secret not in secrets | outside:
+                    yield f"{owner}: no secret {secret}"
+
+
+def _missing_files(owner: str, template: Object, volume: str, files: set[str]) -> Problems:
+    for each in containers(template):
+        for mount in each.get("volumeMounts", []):
+            if mount["name"] != volume:
+                continue
+            words = [*each.get("args", [])]
+            for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+                words += each.get(probe, {}).get("exec", {}).get("command", [])
+            for word in words:
+                path = word.partition("=")[2] or word
+                if path.startswith(f"{mount['mountPath']}/"):
+                    name = path.removeprefix(f"{mount['mountPath']}/")
+                    if name not in files:
+                        yield f"{owner}: {path} is not in the config map"
+
+
+def scaling(objects: list[Object]) -> Problems:
+    """Autoscalers point at Deployments that leave the number of replicas to them."""
+    for each in of_kind(objects, "HorizontalPodAutoscaler"):
+        target = each["spec"]["scaleTargetRef"]
+        found = [
+            item
+            for item in of_kind(objects, target["kind"])
+            if item["metadata"]["name"] == target["name"]
+        ]
+        if not found:
+            yield f"{identity(each)}: no {target['kind']}/{target['name']}"
+        elif "replicas" in found[0]["spec"]:
+            yield f"{identity(each)}: the Deployment sets replicas too, and every apply resets them"
+        if each["spec"].get("minReplicas", 1) < 2:
+            yield f"{identity(each)}: one replica is an outage on every node drain"
+
+
+def network(objects: list[Object]) -> Problems:
+    """Default deny, and only gateway → model server between our pods. Nothing without policies."""
+    policies = of_kind(objects, "NetworkPolicy")
+    if not policies:
+        return
+    if not any(
+        each["spec"]["podSelector"] == {}
+        and set(each["spec"]["policyTypes"]) == {"Ingress", "Egress"}
+        and not each["spec"].get("ingress")
+        and not each["spec"].get("egress")
+        for each in policies
+    ):
+        yield "no policy denies everything by default"
+    flows = set(allowed_flows(objects))
+    wanted = {("gateway", "tf-serving", "grpc")}
+    for flow in sorted(wanted - flows):
+        yield f"{flow[0]} cannot reach {flow[1]} on {flow[2]}"
+    for flow in sorted(flows - wanted):
+        yield f"{flow[0]} may reach {flow[1]} on {flow[2]}"
+    for each in policies:
+        if "ingress" in each["spec"] and any(not rule.get("from") for rule in each["spec"]["ingress"]):
+            yield f"{identity(each)}: anybody may enter"
+        if "egress" in each["spec"] and any(not rule.get("to") for rule in each["spec"]["egress"]):
+            yield f"{identity(each)}: may call anybody"
+
+
+def allowed_flows(objects: list[Object]) -> Iterator[tuple[str, str, str]]:
+    """(from, to, port) between our own pods: both ends must allow it."""
+    pods = {
+        template["metadata"]["labels"]["app.kubernetes.io/name"]: template["metadata"]["labels"]
+        for _, template in pod_templates(objects)
+    }
+    policies = of_kind(objects, "NetworkPolicy")
+    for source, source_labels in pods.items():
+        for target, target_labels in pods.items():
+            outgoing = _open_ports(policies, source_labels, target_labels, "egress", "to")
+            incoming = _open_ports(policies, target_labels, source_labels, "ingress", "from")
+            for port in outgoing & incoming:
+                yield source, target, port
+
+
+def _open_ports(
+    policies: list[Object], own: dict[str, str], peer: dict[str, str], direction: str, key: str
+) -> set[str]:
+    found: set[str] = set()
+    for each in policies:
+        spec = each["spec"]
+        if not selects(spec["podSelector"].get("matchLabels", {}), own):
+            continue
+        for rule in spec.get(direction, []):
+            for other in rule.get(key, []):
+                if "namespaceSelector" in other or "podSelector" not in other:
+                    continue
+                if selects(other["podSelector"].get("matchLabels", {}), peer):
+                    found |= {str(port["port"]) for port in rule.get("ports", [])}
+    return found
+
+
+CHECKS: tuple[Callable[[list[Object]], Problems], ...] = (
+    labels,
+    images,
+    resources,
+    restricted,
+    isolation,
+    probes,
+    drain,
+    selectors,
+    ports,
+    references,
+    scaling,
+    network,
+)
+
+
+def problems(objects: list[Object]) -> list[str]:
+    """Everything that any check finds."""
+    return [sentence for check in CHECKS for sentence in check(objects)]

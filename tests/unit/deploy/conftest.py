@@ -1,0 +1,18 @@
+import shutil
+
+import pytest
+
+from tests.support import manifests
+
+
+@pytest.fixture(scope="session")
+def rendered(tmp_path_factory):
+    """Every overlay, and the base with every component: name → objects."""
+    if shutil.which("kubectl") is None:
+        pytest.skip("no kubectl here: the manifests cannot be rendered")
+    overlays = {f"k8s/{path}": manifests.render(manifests.K8S / path) for path in manifests.PLAIN}
+    components = {
+        name: manifests.render_component(name, tmp_path_factory.mktemp(name))
+        for name in manifests.COMPONENTS
+    }
+    return overlays | components
