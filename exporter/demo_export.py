@@ -60,7 +60,7 @@ def publish_demo(
         evaluation=evaluation,
         preprocess="none",
     )
-    return export.export(lambda: _network(model), request, settings, report)
+    return export.export(lambda _: _network(model), request, settings, report)
 
 
 def _network(model: Any) -> Network:

@@ -1,44 +1,85 @@
-"""Bounds on Keras' downloads, which have none: without network an export must fail in seconds.
+"""Bounds and progress for Keras' downloads, which come with neither.
 
-Keras fetches through urllib, whose opener is a public hook. Ours asks, before each request, whether
-the host accepts a connection at all. urllib's own timeout would not do: it counts per address, and
-the weights' host has more than a dozen.
+Without network an export must fail in seconds. Keras fetches through urllib, whose opener is a
+public hook: ours asks before each request whether the host accepts a connection at all, and counts
+the bytes of the answer. urllib's own timeout would not do: it counts per address, and the host of
+the weights has more than a dozen.
 """
 
 from __future__ import annotations
 
+import posixpath
 import socket
 import threading
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import keras
+
+from exporter.errors import first_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from exporter.settings import Settings
+
+_PERCENT = 100
 
 
-class _ReachabilityHandler(urllib.request.BaseHandler):
-    """Refuses a request when its host does not accept a connection in time."""
+class _CountingResponse:
+    """A response that reports each whole percent that was read."""
 
-    handler_order = 100  # before the handlers that connect
+    def __init__(self, response: Any, on_percent: Callable[[int], None]) -> None:
+        self._response = response
+        self._on_percent = on_percent
+        self._total = int(response.headers.get("Content-Length") or 0)
+        self._read = 0
+        self._reported = -1
 
-    def __init__(self, connect_timeout_seconds: float) -> None:
+    def read(self, *arguments: int) -> bytes:
+        block: bytes = self._response.read(*arguments)
+        self._read += len(block)
+        percent = _PERCENT * self._read // self._total if self._total else 0
+        if percent > self._reported:
+            self._reported = percent
+            self._on_percent(percent)
+        return block
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._response, name)
+
+
+class _BoundedHandler(urllib.request.BaseHandler):
+    """Refuses requests to hosts that do not accept a connection in time; counts answers."""
+
+    handler_order = 900  # answers: after the one that turns HTTP errors into exceptions
+
+    def __init__(
+        self, connect_timeout_seconds: float, on_progress: Callable[[str, int], None]
+    ) -> None:
         self._timeout_seconds = connect_timeout_seconds
-
-    def https_request(self, request: urllib.request.Request) -> urllib.request.Request:
-        self._require_reachable(request, default_port=443)
-        return request
+        self._on_progress = on_progress
 
     def http_request(self, request: urllib.request.Request) -> urllib.request.Request:
-        self._require_reachable(request, default_port=80)
+        self._require_reachable(request)
         return request
 
-    def _require_reachable(self, request: urllib.request.Request, *, default_port: int) -> None:
+    def http_response(self, request: urllib.request.Request, response: Any) -> Any:
+        name = posixpath.basename(urlsplit(request.full_url).path)
+        return _CountingResponse(response, lambda percent: self._on_progress(name, percent))
+
+    https_request = http_request
+    https_response = http_response
+
+    def _require_reachable(self, request: urllib.request.Request) -> None:
         if request.type in urllib.request.getproxies():
             return  # the proxy connects; it answers for what it cannot reach
-        host, _, port = (request.host or "").partition(":")
-        failure = _try_to_connect(host, int(port or default_port), self._timeout_seconds)
+        parts = urlsplit(request.full_url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        failure = _try_to_connect(parts.hostname or "", port, self._timeout_seconds)
         if failure:
             raise urllib.error.URLError(failure)
 
@@ -64,16 +105,33 @@ def _try_to_connect(host: str, port: int, timeout_seconds: float) -> str | None:
 
 @contextmanager
 def bounded_downloads(
-    *, connect_timeout_seconds: float, read_timeout_seconds: float
+    settings: Settings, on_progress: Callable[[str, int], None]
 ) -> Iterator[None]:
-    """Within it, urllib gives up on silent hosts and on stalled transfers."""
+    """Within it, urllib gives up on silent hosts and on stalled transfers, and reports progress.
+
+    Args:
+        settings: the two timeouts.
+        on_progress: called with a file's name and each whole percent.
+    """
     previous = socket.getdefaulttimeout()
-    urllib.request.install_opener(
-        urllib.request.build_opener(_ReachabilityHandler(connect_timeout_seconds))
-    )
-    socket.setdefaulttimeout(read_timeout_seconds)
+    handler = _BoundedHandler(settings.connect_timeout_seconds, on_progress)
+    urllib.request.install_opener(urllib.request.build_opener(handler))
+    socket.setdefaulttimeout(settings.read_timeout_seconds)
+    keras.utils.disable_interactive_logging()  # its progress bar would fight with ours
     try:
         yield
     finally:
         socket.setdefaulttimeout(previous)
         urllib.request.install_opener(urllib.request.build_opener())
+
+
+def failure_reason(error: BaseException) -> str:
+    """Why a download failed: Keras wraps urllib's error into a bare Exception with the URL."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, urllib.error.HTTPError):
+            return f"{cause.url} answers {cause.code}"
+        if isinstance(cause, urllib.error.URLError):
+            return str(cause.reason)
+        cause = cause.__cause__ or cause.__context__
+    return first_line(error)

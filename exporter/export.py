@@ -18,7 +18,7 @@ from exporter import gate, goldens, inventory, labels, manifest, publish, warmup
 from exporter.catalog import IMAGENET_CLASS_COUNT, find_application
 from exporter.choices import Activation, Freeze, Preprocess
 from exporter.classifier import Classifier, make_classifier
-from exporter.download import bounded_downloads
+from exporter.download import bounded_downloads, failure_reason
 from exporter.errors import FailedError, UsageError, first_line
 from exporter.freeze import freeze, should_freeze, trace
 from exporter.replay import Checked
@@ -69,7 +69,7 @@ class Published:
 
 
 def export(
-    load: Callable[[], Network], request: Request, settings: Settings, report: Reporter
+    load: Callable[[Reporter], Network], request: Request, settings: Settings, report: Reporter
 ) -> Published:
     """Load, wrap, freeze, prove and publish.
 
@@ -86,7 +86,7 @@ def export(
     if request.version is not None:
         publish.require_free(model_path, request.version)
     report.step("loading the source")
-    network = load()
+    network = load(report)
     image = _image_spec(network, request)
     files = _golden_files(request)
     pixels = goldens.to_pixels(files, image)
@@ -185,7 +185,7 @@ def _class_names(
 ) -> tuple[labels.ClassName, ...]:
     count = classifier.class_count
     if request.labels == IMAGENET_LABELS:
-        names = _imagenet_classes(settings)
+        names = _imagenet_classes(settings, report)
     elif request.labels is not None:
         names = labels.read(Path(request.labels))
     elif network.classes is not None:
@@ -201,16 +201,13 @@ def _class_names(
     return names
 
 
-def _imagenet_classes(settings: Settings) -> tuple[labels.ClassName, ...]:
-    with bounded_downloads(
-        connect_timeout_seconds=settings.connect_timeout_seconds,
-        read_timeout_seconds=settings.read_timeout_seconds,
-    ):
+def _imagenet_classes(settings: Settings, report: Reporter) -> tuple[labels.ClassName, ...]:
+    with bounded_downloads(settings, report.download):
         try:
             return find_application("MobileNetV2").imagenet_classes()
         except Exception as error:  # Keras raises bare Exception when a download fails
             raise FailedError(
-                f"cannot download ImageNet's labels ({first_line(error)}); fetch "
+                f"cannot download ImageNet's labels: {failure_reason(error)}; fetch "
                 "imagenet_class_index.json elsewhere and pass --labels FILE"
             ) from error
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+_LINE_EVERY_PERCENT = 25
+
+
 class Reporter(Protocol):
     """Told what is being done, in order."""
 
@@ -24,6 +27,10 @@ class Reporter(Protocol):
         """Something that the user should know, without being an error."""
         ...
 
+    def download(self, name: str, percent: int) -> None:
+        """So much of a file has arrived."""
+        ...
+
 
 class SilentReporter:
     """Says nothing."""
@@ -32,6 +39,9 @@ class SilentReporter:
         """Say nothing."""
 
     def note(self, text: str) -> None:
+        """Say nothing."""
+
+    def download(self, name: str, percent: int) -> None:
         """Say nothing."""
 
 
@@ -48,6 +58,9 @@ class _BarReporter:
     def note(self, text: str) -> None:
         self._progress.console.print(f"note: {text}", style="yellow", markup=False, highlight=False)
 
+    def download(self, name: str, percent: int) -> None:
+        self._progress.update(self._task, description=f"downloading {name}: {percent} %")
+
 
 class _LineReporter:
     def __init__(self, console: Console, steps: int) -> None:
@@ -61,6 +74,10 @@ class _LineReporter:
 
     def note(self, text: str) -> None:
         self._say(f"note: {text}")
+
+    def download(self, name: str, percent: int) -> None:
+        if percent % _LINE_EVERY_PERCENT == 0:
+            self._say(f"      downloading {name}: {percent} %")
 
     def _say(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)

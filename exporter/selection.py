@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exporter import labels as label_files
+from exporter.application_source import IMAGENET, load_application
 from exporter.catalog import find_application
 from exporter.errors import UsageError
+from exporter.progress import Reporter
 from exporter.saved_model_source import TensorNames, load_saved_model
-from exporter.sources import IMAGENET, Network, load_application, load_keras
+from exporter.sources import Network, load_keras
 
 if TYPE_CHECKING:
     from exporter.settings import Settings
@@ -23,7 +25,7 @@ class Selected:
     """A source that is not loaded yet."""
 
     default_name: str
-    load: Callable[[], Network]
+    load: Callable[[Reporter], Network]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +53,10 @@ def select_source(options: SourceOptions, settings: Settings) -> Selected:
     if sum(each is not None for each in (options.application, keras_file, saved_model)) != 1:
         raise UsageError("name exactly one of --application, --keras and --saved-model")
     if keras_file is not None:
-        return Selected(_as_name(keras_file.stem), lambda: load_keras(keras_file))
+        return Selected(_as_name(keras_file.stem), lambda _: load_keras(keras_file))
     if saved_model is not None:
         folder = saved_model.resolve().name
-        return Selected(_as_name(folder), lambda: load_saved_model(saved_model, options.names))
+        return Selected(_as_name(folder), lambda _: load_saved_model(saved_model, options.names))
     return _application(str(options.application), options, settings)
 
 
@@ -63,11 +65,12 @@ def _application(name: str, options: SourceOptions, settings: Settings) -> Selec
     labels = options.labels
     count = len(label_files.read(Path(labels))) if labels and labels != IMAGENET else None
     return Selected(
-        found.name,
-        lambda: load_application(
+        found.name.lower(),
+        lambda report: load_application(
             found.name,
             options.weights,
             settings,
+            report,
             image_size=options.image_size,
             class_count=count,
         ),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import h5py  # type: ignore[import-untyped]  # ships no types
@@ -15,18 +14,15 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from contract.card import Source
-from exporter.catalog import find_application
 from exporter.choices import Preprocess
-from exporter.download import bounded_downloads
 from exporter.errors import FailedError, UsageError, first_line
 from exporter.labels import ClassName
 
 if TYPE_CHECKING:
-    from exporter import preprocess
-    from exporter.settings import Settings
+    from pathlib import Path
 
-IMAGENET: Final = "imagenet"
-NO_WEIGHTS: Final = "none"
+    from exporter import preprocess
+
 
 _PREDICT_BATCH_SIZE: Final = 8
 
@@ -59,66 +55,6 @@ class Network:
     """A layer inside rescales pixels, so that 0..255 are most likely right."""
     tracked: Any = None
     """What a SavedModel must hold on to when variables are kept."""
-
-
-def load_application(
-    name: str,
-    weights: str,
-    settings: Settings,
-    *,
-    image_size: tuple[int, int] | None = None,
-    class_count: int | None = None,
-) -> Network:
-    """Build a Keras application.
-
-    Args:
-        name: a constructor of keras.applications.
-        weights: `imagenet`, `none` or the path of a weights file.
-        settings: bounds of the download.
-        image_size: height, width; the application's own when None.
-        class_count: the application's own (1000) when None.
-
-    Raises:
-        UsageError: no such application or file, or a size that the application does not take.
-        FailedError: the download failed, or the file does not fit.
-    """
-    application = find_application(name)
-    weights_file = _weights_file(weights)
-    shape = {"input_shape": (*image_size, 3)} if image_size else {}
-    classes = {"classes": class_count} if class_count and weights != IMAGENET else {}
-    chosen = IMAGENET if weights == IMAGENET else None
-    names: tuple[ClassName, ...] | None = None
-    with bounded_downloads(
-        connect_timeout_seconds=settings.connect_timeout_seconds,
-        read_timeout_seconds=settings.read_timeout_seconds,
-    ):
-        try:
-            model = application.construct(weights=chosen, **shape, **classes)
-            if chosen:
-                names = application.imagenet_classes()
-        except ValueError as error:
-            raise UsageError(f"{application.name}: {first_line(error)}") from error
-        except Exception as error:  # Keras raises bare Exception when a download fails
-            raise FailedError(
-                f"cannot download {application.name}'s ImageNet weights ({first_line(error)}); "
-                "fetch the weights file elsewhere and pass --weights FILE"
-            ) from error
-    if weights_file:
-        _load_weights(model, weights_file, application.name)
-    source = Source(
-        kind="application",
-        name=application.name,
-        weights=weights_file.name if weights_file else weights,
-        weights_sha256=weights_digest(model),
-    )
-    return from_keras(
-        model,
-        source,
-        preprocess_input=application.preprocess_input,
-        mode=application.preprocess,
-        classes=names,
-        is_randomly_weighted=weights == NO_WEIGHTS,
-    )
 
 
 def load_keras(path: Path) -> Network:
@@ -236,25 +172,6 @@ def _final_activation(model: Any) -> str | None:
 
 def _is_rescaling(layer: Any) -> bool:
     return isinstance(layer, keras.layers.Rescaling | keras.layers.Normalization)
-
-
-def _weights_file(weights: str) -> Path | None:
-    if weights in {IMAGENET, NO_WEIGHTS}:
-        return None
-    path = Path(weights)
-    if not path.is_file():
-        raise UsageError(f"--weights {weights}: neither imagenet, nor none, nor an existing file")
-    return path
-
-
-def _load_weights(model: Any, path: Path, name: str) -> None:
-    try:
-        model.load_weights(path)
-    except Exception as error:
-        raise FailedError(
-            f"--weights {path}: these weights do not fit {name} with {model.output_shape[-1]} "
-            f"classes ({first_line(error)}); name other classes with --labels"
-        ) from error
 
 
 def _holds_weights_only(path: Path) -> bool:
