@@ -94,6 +94,7 @@ def _configure_logging() -> None:
     # TensorFlow's own notes on start-up and deprecations say nothing to who runs a server.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
 
 def _warn(command_line: CommandLine) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from serving.core import policy
 from serving.core.errors import Code, ServingError
-from serving.core.loader import Load, RetryPolicy, load_with_retries
+from serving.core.loader import Load, Pause, RetryPolicy, load_with_retries
 from serving.core.servable import Servable, State
 
 _log = logging.getLogger(__name__)
@@ -65,11 +65,13 @@ class Manager:
         load: Load,
         *,
         retry: RetryPolicy | None = None,
+        pause: Pause | None = None,
         max_parallel_loads: int = 4,
         max_parallel_unloads: int = 4,
     ) -> None:
         self._load = load
         self._retry = retry or RetryPolicy()
+        self._pause = pause or self._wait_unless_stopping
         self._load_slots = threading.BoundedSemaphore(max_parallel_loads)
         self._unload_slots = threading.BoundedSemaphore(max_parallel_unloads)
         self._lock = threading.RLock()
@@ -124,11 +126,6 @@ class Manager:
                 timeout_seconds,
             ) and bool(self.available_versions(model_name))
 
-    def is_settled(self) -> bool:
-        """No action is under way or due."""
-        with self._lock:
-            return not self._threads
-
     def stop(self) -> None:
         """Cancel retries, wait for actions under way, and free every version."""
         self._stopping.set()
@@ -141,6 +138,9 @@ class Manager:
             versions = [held for model in self._models.values() for held in model.held.values()]
         for held in versions:
             self._free(held)
+
+    def _wait_unless_stopping(self, seconds: float) -> bool:
+        return self._stopping.wait(seconds)
 
     def _find_available(self, model_name: str, version: int | None) -> tuple[_Version, Servable]:
         model = self._models.get(model_name)
@@ -223,7 +223,7 @@ class Manager:
 
         error = None
         try:
-            servable = load_with_retries(attempt, self._retry, self._stopping.wait)
+            servable = load_with_retries(attempt, self._retry, self._pause)
         except ServingError as raised:
             error = raised
         except Exception as raised:  # noqa: BLE001 - see below
