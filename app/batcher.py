@@ -97,6 +97,7 @@ class Batcher(Generic[LaneT, ItemT, AnswerT]):
         self._observer = observer
         self._lanes: dict[LaneT, _Lane[ItemT, AnswerT]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_closed = False
 
     async def submit(self, key: LaneT, item: ItemT, *, deadline: float) -> Answered[AnswerT]:
         """Queue one item and wait for its answer.
@@ -123,6 +124,7 @@ class Batcher(Generic[LaneT, ItemT, AnswerT]):
 
     async def aclose(self) -> None:
         """Cancel what is in flight; everybody who waits is cancelled with it."""
+        self._is_closed = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -156,7 +158,7 @@ class Batcher(Generic[LaneT, ItemT, AnswerT]):
             )
 
     def _dispatch(self, key: LaneT, lane: _Lane[ItemT, AnswerT]) -> None:
-        while lane.queue and len(lane.started_at) < self._slots():
+        while lane.queue and len(lane.started_at) < self._slots() and not self._is_closed:
             batch = self._take(lane)
             if batch:
                 task = asyncio.create_task(self._run_batch(key, lane, batch))

@@ -178,7 +178,7 @@ class Catalog:
         if task is None:
             task = asyncio.create_task(work())
             self._lookups[key] = task
-            task.add_done_callback(lambda _: self._lookups.pop(key, None))
+            task.add_done_callback(lambda done: self._finish(key, done))
         return await asyncio.shield(task)
 
     def _in_background(self, servable: Servable) -> None:
@@ -187,8 +187,8 @@ class Catalog:
             self._lookups[servable] = task
             task.add_done_callback(lambda done: self._finish(servable, done))
 
-    def _finish(self, servable: Servable, task: asyncio.Task[Any]) -> None:
-        """Nobody awaits a background lookup: a failure is found again by the next request."""
-        self._lookups.pop(servable, None)
+    def _finish(self, key: object, task: asyncio.Task[Any]) -> None:
+        """Nobody may await it any more: its failure is then found again by the next request."""
+        self._lookups.pop(key, None)
         if not task.cancelled():
             task.exception()

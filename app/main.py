@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -23,7 +23,7 @@ from app.metrics import Metrics
 from app.middleware import Observe
 from app.model_server.pool import ModelServerPool
 from app.readiness import Readiness
-from app.routes import classify, health, models, page, stats
+from app.routes import classify, docs, health, models, page, stats
 from app.schemas import Problem
 from app.services import Services
 
@@ -33,6 +33,11 @@ if TYPE_CHECKING:
     from app.model_server.addresses import Address
     from app.model_server.base import ModelServer
     from app.settings import Settings
+
+_PROBLEM: Final[dict[str, Any]] = {
+    "description": "A problem",
+    "content": {problems.MEDIA_TYPE: {"schema": Problem.model_json_schema()}},
+}
 
 
 def create_app(settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> FastAPI:
@@ -99,17 +104,12 @@ def _application(lifespan: Callable[[FastAPI], object]) -> FastAPI:
         lifespan=lifespan,  # type: ignore[arg-type]  # FastAPI's alias is wider than its docs
         docs_url=None,  # Swagger's page loads scripts from a CDN; ours works offline
         redoc_url=None,
-        responses={
-            "default": {
-                "model": Problem,
-                "description": "A problem",
-                "content": {problems.MEDIA_TYPE: {}},
-            }
-        },
+        responses={"default": _PROBLEM, 422: _PROBLEM},  # 422: or FastAPI documents its own
     )
     for router in (classify.router, models.router, health.router, stats.router):
         app.include_router(router)
     app.include_router(page.page_router(page.PAGE.read_text(encoding="utf-8")))
+    app.include_router(docs.router)
     app.add_exception_handler(GatewayError, problems.on_gateway_error)
     app.add_exception_handler(HTTPException, problems.on_http_exception)
     app.add_exception_handler(RequestValidationError, problems.on_validation_error)

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from app.services import Services
     from app.settings import Settings
 
+_KEEP_ALIVE_SECONDS = 75
+"""Longer than load balancers keep idle connections (60 s), so that they close first: a connection
+closed by us while they send on it would be an error of theirs."""
+
 
 class Server(uvicorn.Server):
     """uvicorn, except for signals: its own would end the process by re-raising them."""
@@ -85,5 +89,6 @@ def _config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=max(1, round(settings.drain_timeout_seconds)),
     )

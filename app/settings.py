@@ -57,7 +57,7 @@ class Settings(BaseSettings):
     models_file: Path | None = Field(
         default=None,
         description="TOML file with settings for SavedModels that the exporter did not write: "
-        "signature, input scaling, labels (docs/api.md).",
+        "signature, input scaling, labels (see below).",
     )
     resolve_interval_seconds: float = Field(
         default=5.0, ge=0.1, le=300, description="How often `dns:` names are resolved again."

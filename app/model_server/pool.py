@@ -39,6 +39,8 @@ _PROBE_TIMEOUT_SECONDS: Final = 1.0
 _PROBE_INTERVAL_SECONDS: Final = 0.5
 _TIMEOUTS_UNTIL_EJECTED: Final = 3
 """One slow answer proves nothing; three in a row from one address are a hung process."""
+_TELLING_TIMEOUT_SECONDS: Final = 1.0
+"""Missing a shorter deadline, which clients choose, says nothing about the address."""
 
 _BUDGET_MAX: Final = 10.0
 _BUDGET_PER_CALL: Final = 0.2
@@ -179,7 +181,8 @@ class ModelServerPool:
             self._eject(member)
             raise
         except DeadlineExceededError:
-            member.timeouts += 1
+            if timeout_seconds >= _TELLING_TIMEOUT_SECONDS:
+                member.timeouts += 1
             if member.timeouts >= _TIMEOUTS_UNTIL_EJECTED:
                 self._eject(member)
             raise

@@ -80,7 +80,7 @@ async def classify(
     except ClientGoneError:
         return _abandoned(record)
     total_seconds = time.monotonic() - record.started_at
-    _observe(services, answer, total_seconds)
+    _observe(services, query, answer, total_seconds)
     timing = _timing(answer, total_seconds)
     record.facts.update(version=answer.version, batch_size=answer.batch_size, **_log_times(timing))
     record.server_timing = ", ".join(f"{stage};dur={value}" for stage, value in timing.items())
@@ -134,7 +134,7 @@ async def _one(
     except GatewayError as error:
         return {"file": upload.name, "problem": problem_body(error)}
     total_seconds = time.monotonic() - started_at
-    _observe(services, answer, total_seconds)
+    _observe(services, query, answer, total_seconds)
     return {"file": upload.name, **_result(answer, _timing(answer, total_seconds))}
 
 
@@ -169,8 +169,11 @@ def _abandoned(record: RequestRecord) -> Response:
     return Response(status_code=_CLIENT_CLOSED_REQUEST)
 
 
-def _observe(services: Services, answer: Classification, total_seconds: float) -> None:
-    services.readiness.note_answer(answer.model_name, answer.version)
+def _observe(
+    services: Services, query: QueryDep, answer: Classification, total_seconds: float
+) -> None:
+    if query.servable.version is None and query.servable.label is None:
+        services.readiness.note_answer(answer.model_name, answer.version)
     stages = {
         "decode": answer.decode_seconds,
         "queue": answer.queue_seconds,

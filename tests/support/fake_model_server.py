@@ -69,9 +69,7 @@ class FakeModelServer:
         return f"grpc://127.0.0.1:{self.port}"
 
     def start(self, *, port: int = 0, threads: int = 16) -> None:
-        self._server = grpc.server(
-            ThreadPoolExecutor(threads), options=(("grpc.so_reuseport", 0),)
-        )
+        self._server = grpc.server(ThreadPoolExecutor(threads), options=(("grpc.so_reuseport", 0),))
         self._server.add_generic_rpc_handlers(tuple(self._handlers()))
         self.port = self._server.add_insecure_port(f"127.0.0.1:{port}")
         self._server.start()
@@ -92,9 +90,7 @@ class FakeModelServer:
         yield grpc.method_handlers_generic_handler(
             PREDICTION,
             {
-                "Predict": unary(
-                    self._predict, wire_pb2.PredictRequest, wire_pb2.PredictResponse
-                ),
+                "Predict": unary(self._predict, wire_pb2.PredictRequest, wire_pb2.PredictResponse),
                 "GetModelMetadata": unary(
                     self._metadata,
                     wire_pb2.GetModelMetadataRequest,
@@ -131,9 +127,7 @@ class FakeModelServer:
         else:
             number = max(versions, default=None)
         if number not in versions:
-            context.abort(
-                grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {spec.name}"
-            )
+            context.abort(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {spec.name}")
         return number, versions[number]
 
     def _count(self, what: str) -> None:

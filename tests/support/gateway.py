@@ -113,8 +113,7 @@ def gateway_process(model_server_url: str, **environment: str) -> Iterator[Gatew
 
 def _collect(process: subprocess.Popen[str], log: list[str]) -> None:
     assert process.stdout is not None
-    for line in process.stdout:  # not extend(): it would show the lines only at the end
-        log.append(line)
+    log.extend(process.stdout)
 
 
 def _listening_port(process: subprocess.Popen[str], log: list[str]) -> int:

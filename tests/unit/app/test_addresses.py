@@ -1,0 +1,49 @@
+"""GATEWAY_MODEL_SERVER_URL."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from app.model_server.addresses import Address, Targets, parse_targets, resolve
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("grpc://host:8500", Targets("grpc", (Address("host", 8500),), ())),
+        ("http://10.0.0.1:8501/", Targets("http", (Address("10.0.0.1", 8501),), ())),
+        ("grpc://[::1]:8500", Targets("grpc", (Address("[::1]", 8500),), ())),
+        (
+            "grpc://a:1, grpc://b:2",
+            Targets("grpc", (Address("a", 1), Address("b", 2)), ()),
+        ),
+        ("grpc://dns:svc.ns:8500", Targets("grpc", (), (Address("svc.ns", 8500),))),
+        ("grpc://a:1,grpc://a:1", Targets("grpc", (Address("a", 1),), ())),
+    ],
+)
+def test_urls_are_read(text, expected):
+    assert parse_targets(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " , ", "host:8500", "ftp://host:1", "grpc://host", "grpc://host:0", "grpc://host:99999",
+     "grpc://a:1,http://a:2", "grpc://a b:1"],
+)  # fmt: skip
+def test_other_urls_are_refused(text):
+    with pytest.raises(ValueError, match=r"grpc"):
+        parse_targets(text)
+
+
+def test_names_resolve_to_all_addresses():
+    targets = parse_targets("grpc://dns:localhost:8500,grpc://10.1.1.1:1")
+    found = asyncio.run(resolve(targets))
+    assert found is not None
+    assert Address("10.1.1.1", 1) in found
+    assert {address.port for address in found} == {1, 8500}
+
+
+def test_a_name_that_does_not_resolve_says_nothing():
+    assert asyncio.run(resolve(parse_targets("grpc://dns:no-such-host.invalid:1"))) is None

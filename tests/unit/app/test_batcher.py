@@ -1,0 +1,295 @@
+"""The batcher: what goes out when, who is refused, who is dropped."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from app.batcher import Answered, Batcher
+from app.errors import (
+    DeadlineExceededError,
+    ModelServerUnavailableError,
+    OverloadedError,
+)
+
+
+class Clock:
+    """Seconds that pass only when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Observer:
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+        self.in_flight = 0
+        self.waiting = 0
+
+    def batch_sent(self, size: int) -> None:
+        self.sizes.append(size)
+        self.in_flight += 1
+
+    def batch_done(self) -> None:
+        self.in_flight -= 1
+
+    def queued(self, change: int) -> None:
+        self.waiting += change
+
+
+class Bench:
+    """A batcher whose calls finish when the test says so."""
+
+    def __init__(self, *, slots: int = 1, max_batch_size: int = 4) -> None:
+        self.clock = Clock()
+        self.observer = Observer()
+        self.calls: list[tuple[str, list[int], float]] = []
+        self.results: list[asyncio.Future[Any]] = []
+        self.batcher: Batcher[str, int, int] = Batcher(
+            self._run,
+            max_batch_size=max_batch_size,
+            slots=lambda: slots,
+            clock=self.clock,
+            observer=self.observer,
+        )
+
+    async def _run(self, lane: str, items: Sequence[int], timeout_seconds: float) -> list[int]:
+        self.calls.append((lane, list(items), timeout_seconds))
+        result = asyncio.get_running_loop().create_future()
+        self.results.append(result)
+        await result
+        return [10 * item for item in items]
+
+    def submit(
+        self, item: int, *, lane: str = "a", deadline: float = 100.0
+    ) -> asyncio.Task[Answered[int]]:
+        return asyncio.ensure_future(self.batcher.submit(lane, item, deadline=deadline))
+
+    async def finish(self, call: int = -1, error: Exception | None = None) -> None:
+        if error is None:
+            self.results[call].set_result(None)
+        else:
+            self.results[call].set_exception(error)
+        await settle()
+
+
+async def settle() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+def run(test: Any) -> None:
+    asyncio.run(asyncio.wait_for(test(), 5))
+
+
+def test_an_item_alone_leaves_at_once():
+    async def scenario():
+        bench = Bench()
+        task = bench.submit(1)
+        await settle()
+        assert bench.calls == [("a", [1], 100.0)]
+        await bench.finish()
+        answered = await task
+        assert (answered.answer, answered.batch_size) == (10, 1)
+
+    run(scenario)
+
+
+def test_everything_that_waits_goes_out_together_when_a_slot_frees():
+    async def scenario():
+        bench = Bench(max_batch_size=4)
+        tasks = [bench.submit(item) for item in range(6)]
+        await settle()
+        assert [items for _, items, _ in bench.calls] == [[0]]
+        assert bench.observer.waiting == 5
+        await bench.finish()
+        assert [items for _, items, _ in bench.calls] == [[0], [1, 2, 3, 4]]
+        await bench.finish()
+        await bench.finish()
+        assert [(await task).answer for task in tasks] == [0, 10, 20, 30, 40, 50]
+        assert bench.observer.sizes == [1, 4, 1]
+        assert (bench.observer.waiting, bench.observer.in_flight) == (0, 0)
+
+    run(scenario)
+
+
+def test_no_more_calls_than_slots_are_in_flight():
+    async def scenario():
+        bench = Bench(slots=2, max_batch_size=1)
+        tasks = [bench.submit(item) for item in range(3)]
+        await settle()
+        assert len(bench.calls) == 2
+        await bench.finish(0)
+        assert len(bench.calls) == 3
+        await bench.finish(1)
+        await bench.finish(2)
+        await asyncio.gather(*tasks)
+
+    run(scenario)
+
+
+def test_lanes_are_never_mixed_and_do_not_wait_for_each_other():
+    async def scenario():
+        bench = Bench()
+        tasks = [bench.submit(1, lane="a"), bench.submit(2, lane="b")]
+        await settle()
+        assert [(lane, items) for lane, items, _ in bench.calls] == [("a", [1]), ("b", [2])]
+        await bench.finish(0)
+        await bench.finish(1)
+        await asyncio.gather(*tasks)
+
+    run(scenario)
+
+
+def test_the_call_gets_the_time_of_its_most_patient_item():
+    async def scenario():
+        bench = Bench()
+        tasks = [bench.submit(0), bench.submit(1, deadline=5.0), bench.submit(2, deadline=9.0)]
+        await settle()
+        bench.clock.now = 2.0
+        await bench.finish()
+        assert bench.calls[1] == ("a", [1, 2], 7.0)
+        await bench.finish()
+        await asyncio.gather(*tasks)
+
+    run(scenario)
+
+
+def test_expired_items_are_dropped_before_sending():
+    async def scenario():
+        bench = Bench()
+        first, late, good = bench.submit(0), bench.submit(1, deadline=5.0), bench.submit(2)
+        await settle()
+        bench.clock.now = 6.0
+        await bench.finish()
+        assert bench.calls[1][1] == [2]
+        with pytest.raises(DeadlineExceededError):
+            await late
+        await bench.finish()
+        await asyncio.gather(first, good)
+
+    run(scenario)
+
+
+def test_cancelled_items_are_dropped_before_sending():
+    async def scenario():
+        bench = Bench()
+        first, gone, good = bench.submit(0), bench.submit(1), bench.submit(2)
+        await settle()
+        gone.cancel()
+        await settle()
+        await bench.finish()
+        assert bench.calls[1][1] == [2]
+        await bench.finish()
+        await asyncio.gather(first, good)
+
+    run(scenario)
+
+
+def test_a_deadline_in_the_past_is_refused_without_a_call():
+    async def scenario():
+        bench = Bench()
+        bench.clock.now = 10.0
+        with pytest.raises(DeadlineExceededError):
+            await bench.submit(1, deadline=10.0)
+        assert bench.calls == []
+
+    run(scenario)
+
+
+def test_an_item_gives_up_at_its_deadline_while_its_batch_runs():
+    async def scenario():
+        bench = Bench()
+        with pytest.raises(DeadlineExceededError):
+            await bench.submit(1, deadline=0.02)
+        await bench.finish()
+        task = bench.submit(2)
+        await settle()
+        await bench.finish()
+        assert (await task).answer == 20
+
+    run(scenario)
+
+
+def test_a_wait_longer_than_the_deadline_is_refused_at_once():
+    async def scenario():
+        bench = Bench(max_batch_size=1)
+        first = bench.submit(0)
+        await settle()
+        bench.clock.now = 4.0
+        await bench.finish()  # a batch takes 4 s
+        await first
+        running = bench.submit(1)
+        await settle()
+        with pytest.raises(OverloadedError) as refused:
+            await bench.submit(2, deadline=4.0 + 7.0)  # 4 s until the slot, 4 s of its own
+        assert refused.value.retry_after_seconds == pytest.approx(4.0)
+        waiting = bench.submit(3, deadline=4.0 + 8.5)
+        await settle()
+        assert not waiting.done()
+        await bench.finish()
+        await bench.finish()
+        await asyncio.gather(running, waiting)
+
+    run(scenario)
+
+
+def test_a_free_slot_is_used_however_slow_the_last_batch_was():
+    async def scenario():
+        bench = Bench()
+        first = bench.submit(0)
+        await settle()
+        bench.clock.now = 50.0
+        await bench.finish()
+        await first
+        second = bench.submit(1, deadline=51.0)
+        await settle()
+        await bench.finish()
+        assert (await second).answer == 10
+
+    run(scenario)
+
+
+def test_a_failed_call_fails_its_batch_and_frees_the_slot():
+    async def scenario():
+        bench = Bench()
+        first, second = bench.submit(0), bench.submit(1)
+        await settle()
+        await bench.finish(error=ModelServerUnavailableError("gone"))
+        with pytest.raises(ModelServerUnavailableError):
+            await first
+        await bench.finish()
+        assert (await second).answer == 10
+
+    run(scenario)
+
+
+def test_closing_cancels_those_who_wait():
+    async def scenario():
+        bench = Bench()
+        tasks = [bench.submit(0), bench.submit(1)]
+        await settle()
+        await bench.batcher.aclose()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(result) for result in results] == [asyncio.CancelledError] * 2
+
+    run(scenario)
+
+
+def test_idle_lanes_are_forgotten():
+    async def scenario():
+        bench = Bench()
+        for number in range(200):
+            task = bench.submit(1, lane=f"version {number}")
+            await settle()
+            await bench.finish()
+            await task
+        assert len(bench.batcher._lanes) <= 65
+
+    run(scenario)

@@ -1,0 +1,56 @@
+"""The tree of errors and its one map to HTTP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app import errors
+from app.problems import PROBLEM_TYPES, TYPE_PREFIX, problem_body, problem_type
+from app.routes.docs import problem_rows
+
+API_PAGE = Path(__file__).resolve().parents[3] / "docs" / "api.md"
+
+
+def tree(root=errors.GatewayError):
+    return [root, *(found for child in root.__subclasses__() for found in tree(child))]
+
+
+def test_every_error_has_a_row_of_its_own():
+    assert set(tree()) == set(PROBLEM_TYPES)
+
+
+def test_slugs_are_unique():
+    slugs = [kind.slug for kind in problem_rows()]
+    assert len(slugs) == len(set(slugs))
+
+
+@pytest.mark.parametrize("kind", problem_rows(), ids=lambda kind: kind.slug)
+def test_every_problem_has_a_row_in_the_docs(kind):
+    rows = [line for line in API_PAGE.read_text().splitlines() if f"`{TYPE_PREFIX}{kind.slug}`" in line]
+    assert len(rows) == 1
+    assert f"| {kind.status} |" in rows[0]
+
+
+@pytest.mark.parametrize("error", tree(), ids=lambda error: error.__name__)
+def test_the_status_drawn_in_the_tree_is_the_one_answered(error):
+    drawn = next(
+        line for line in errors.__doc__.splitlines() if f" {error.__name__} " in f" {line} "
+    )
+    assert f"{error.__name__} {problem_type_of(error).status}" in drawn
+
+
+def problem_type_of(error):
+    return PROBLEM_TYPES[error]
+
+
+def test_unknown_exceptions_tell_nothing():
+    secret = RuntimeError("/etc/secret: password=1")
+    assert problem_type(secret).status == 500
+    assert "secret" not in str(problem_body(secret))
+
+
+def test_the_reason_stays_in_the_log():
+    error = errors.ModelServerError("the model server failed", reason="INTERNAL: /models/x")
+    assert "INTERNAL" not in str(problem_body(error))
