@@ -128,38 +128,51 @@ ELEMENT = "INVALID_ARGUMENT: Failed to process element: 0 of 'instances' list. E
         (
             {"instances": {}},
             "DT_FLOAT",
-            "INVALID_ARGUMENT: JSON Value: {\n    \"instances\": {}\n} Expecting 'instances' to be "
-            "an list/array",
+            (
+                'INVALID_ARGUMENT: JSON Value: {\n    "instances": {}\n} '
+                "Expecting 'instances' to be an list/array"
+            ),
         ),
         (
             {"signature_name": None, "instances": [1]},
             "DT_FLOAT",
-            'INVALID_ARGUMENT: JSON Value: {\n    "signature_name": null,\n    "instances": [1]\n} '
-            "not formatted correctly. 'signature_name' key must be a string value.",
+            (
+                'INVALID_ARGUMENT: JSON Value: {\n    "signature_name": null,\n'
+                '    "instances": [1]\n} '
+                "not formatted correctly. 'signature_name' key must be a string value."
+            ),
         ),
         (
             {"instances": [True]},
             "DT_FLOAT",
-            f"{ELEMENT}INVALID_ARGUMENT: JSON Value: true Type: True is not of expected type: "
-            "float",
+            (
+                f"{ELEMENT}INVALID_ARGUMENT: JSON Value: true Type: True is not of expected type: "
+                "float"
+            ),
         ),
         (
             {"instances": [1.5]},
             "DT_UINT64",
-            f"{ELEMENT}INVALID_ARGUMENT: JSON Value: 1.5 Type: Number is not of expected type: "
-            "uint64",
+            (
+                f"{ELEMENT}INVALID_ARGUMENT: JSON Value: 1.5 Type: Number is not of expected type: "
+                "uint64"
+            ),
         ),
         (
             {"instances": [-1]},
             "DT_UINT32",
-            f"{ELEMENT}INVALID_ARGUMENT: JSON Value: -1 Type: Number is not of expected type: "
-            "uint32",
+            (
+                f"{ELEMENT}INVALID_ARGUMENT: JSON Value: -1 Type: Number is not of expected type: "
+                "uint32"
+            ),
         ),
         (
             {"instances": [2**64]},
             "DT_UINT64",
-            f"{ELEMENT}INVALID_ARGUMENT: JSON Value: 18446744073709552000.0 Type: Number is not "
-            "of expected type: uint64",
+            (
+                f"{ELEMENT}INVALID_ARGUMENT: JSON Value: 18446744073709552000.0 Type: Number "
+                "is not of expected type: uint64"
+            ),
         ),
         (
             {"instances": [1]},
@@ -169,14 +182,18 @@ ELEMENT = "INVALID_ARGUMENT: Failed to process element: 0 of 'instances' list. E
         (
             {"instances": [None]},
             "DT_STRING",
-            f"{ELEMENT}INVALID_ARGUMENT: JSON Value: null Type: Null is not of expected type: "
-            "string",
+            (
+                f"{ELEMENT}INVALID_ARGUMENT: JSON Value: null Type: Null is not of expected type: "
+                "string"
+            ),
         ),
         (
             {"instances": [[{"b64": "YQ==", "x": 1}]]},
             "DT_STRING",
-            f'{ELEMENT}INVALID_ARGUMENT: JSON Value: {{\n    "b64": "YQ==",\n    "x": 1\n}} not '
-            "formatted correctly for base64 data",
+            (
+                f'{ELEMENT}INVALID_ARGUMENT: JSON Value: {{\n    "b64": "YQ==",\n    "x": 1\n}} '
+                "not formatted correctly for base64 data"
+            ),
         ),
         (
             {"instances": [1]},
@@ -191,14 +208,18 @@ ELEMENT = "INVALID_ARGUMENT: Failed to process element: 0 of 'instances' list. E
         (
             {"instances": [[1, 2], [3]]},
             "DT_FLOAT",
-            "INVALID_ARGUMENT: Failed to process element: 1 of 'instances' list. Error: "
-            "INVALID_ARGUMENT: Expecting tensor size: 2 but got: 1",
+            (
+                "INVALID_ARGUMENT: Failed to process element: 1 of 'instances' list. Error: "
+                "INVALID_ARGUMENT: Expecting tensor size: 2 but got: 1"
+            ),
         ),
         (
             {"instances": [[[1, 2]], [[1], [2]]]},
             "DT_FLOAT",
-            "INVALID_ARGUMENT: Failed to process element: 1 of 'instances' list. Error: "
-            "INVALID_ARGUMENT: Expecting shape [1,2] but got: [2,1]",
+            (
+                "INVALID_ARGUMENT: Failed to process element: 1 of 'instances' list. Error: "
+                "INVALID_ARGUMENT: Expecting shape [1,2] but got: [2,1]"
+            ),
         ),
         (
             {"inputs": [1, [2]]},
@@ -208,8 +229,10 @@ ELEMENT = "INVALID_ARGUMENT: Failed to process element: 0 of 'instances' list. E
         (
             {"inputs": [[1], 2]},
             "DT_FLOAT",
-            "INVALID_ARGUMENT: JSON Value: 2 found at incorrect level: 2 in the JSON DOM. "
-            "Expected at level: 2",
+            (
+                "INVALID_ARGUMENT: JSON Value: 2 found at incorrect level: 2 in the JSON DOM. "
+                "Expected at level: 2"
+            ),
         ),
         (
             {"inputs": {"y": 1}},

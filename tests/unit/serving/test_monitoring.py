@@ -1,0 +1,115 @@
+"""Prometheus metrics: TensorFlow Serving's names, a text that Prometheus' own parser reads."""
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from serving.core.errors import Code
+from serving.monitoring import DEFAULT_METRICS_PATH, Metrics, parse_monitoring_config
+
+
+def samples(metrics):
+    """Values by name and labels, as Prometheus reads them (its Python parser adds a `_total`)."""
+    return {
+        (sample.name.removesuffix("_total"), frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(metrics.exposition())
+        for sample in family.samples
+    }
+
+
+def key(name, **labels):
+    return name, frozenset(labels.items())
+
+
+def test_requests_are_counted_by_model_and_status_and_timed_when_they_succeed():
+    metrics = Metrics()
+    for code, seconds in ((Code.OK, 0.001), (Code.OK, 3.0), (Code.NOT_FOUND, 1.0)):
+        metrics.observe_request(
+            model_name="m", code=code, api="Predict", entrypoint="GRPC", seconds=seconds
+        )
+
+    found = samples(metrics)
+
+    count = ":tensorflow:serving:request_count"
+    assert found[key(count, model_name="m", status="OK")] == 2
+    assert found[key(count, model_name="m", status="NOT_FOUND")] == 1
+    latency = ":tensorflow:serving:request_latency"
+    labels = {"model_name": "m", "API": "Predict", "entrypoint": "GRPC"}
+    assert found[key(f"{latency}_count", **labels)] == 2
+    assert found[key(f"{latency}_sum", **labels)] == 3_001_000
+    # 10 us times powers of 1.8: 1102 is the first limit above a millisecond.
+    buckets = {
+        dict(labels)["le"]: value for (name, labels), value in found.items() if "bucket" in name
+    }
+    assert (buckets["10"], buckets["1102"], buckets["+Inf"]) == (0, 1, 2)
+    assert len(buckets) == 34
+
+
+def test_runs_loads_warmups_and_examples_have_their_families():
+    metrics = Metrics()
+    metrics.observe_runtime(model_name="m", api="Predict", seconds=0.5)
+    metrics.observe_load(model_path="/m/1", is_loaded=True, seconds=0.25)
+    metrics.observe_load(model_path="/m/1", is_loaded=False, seconds=9)
+    metrics.observe_warmup(model_path="/m/1", code=Code.OK, seconds=0.1)
+    metrics.observe_examples(model_name="m", count=3)
+
+    found = samples(metrics)
+
+    runtime = {"model_name": "m", "API": "Predict", "runtime": "TF1"}
+    assert found[key(":tensorflow:serving:runtime_latency_sum", **runtime)] == 500_000
+    attempts = ":tensorflow:cc:saved_model:load_attempt_count"
+    assert found[key(attempts, model_path="/m/1", status="success")] == 1
+    assert found[key(attempts, model_path="/m/1", status="fail")] == 1
+    assert found[key(":tensorflow:cc:saved_model:load_latency", model_path="/m/1")] == 250_000
+    warmup = ":tensorflow:serving:model_warmup_latency_count"
+    assert found[key(warmup, model_path="/m/1", status="OK")] == 1
+    examples = ':tensorflow:serving:request_example_count_total{model="m"} 3'
+    assert examples in metrics.exposition().splitlines()
+    assert found[key(":tensorflow:serving:request_example_counts_sum", model="m")] == 3
+
+
+def test_label_values_from_requests_are_escaped():
+    metrics = Metrics()
+    name = 'a"b\\c\nd\udcff'
+    metrics.observe_request(
+        model_name=name, code=Code.NOT_FOUND, api="", entrypoint="REST", seconds=0
+    )
+
+    ((_, labels),) = samples(metrics)
+
+    assert dict(labels)["model_name"] == 'a"b\\c\nd?'
+
+
+def test_made_up_model_names_do_not_fill_the_memory():
+    metrics = Metrics()
+    for index in range(3_000):
+        metrics.observe_request(
+            model_name=f"m{index}", code=Code.NOT_FOUND, api="", entrypoint="REST", seconds=0
+        )
+
+    found = samples(metrics)
+
+    assert len(found) == 2_001
+    other = key(":tensorflow:serving:request_count", model_name="other", status="NOT_FOUND")
+    assert found[other] == 1_000
+
+
+def test_without_requests_there_is_nothing_to_expose():
+    assert not Metrics().exposition()
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ('prometheus_config { enable: true path: "/p" }', "/p"),
+        ("prometheus_config: { enable: true }", DEFAULT_METRICS_PATH),
+        ('prometheus_config { path: "/p" }', None),
+        ("", None),
+    ],
+)
+def test_the_config_says_where_metrics_are_served(text, path):
+    assert path == parse_monitoring_config(text)
+
+
+def test_a_config_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="no field named"):
+        parse_monitoring_config("prometheus { }")

@@ -1,0 +1,451 @@
+"""The ASGI application over a stub of a model: paths, methods, pages, CORS, bodies, metrics."""
+
+import asyncio
+import gzip
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from tensorflow.core.protobuf import meta_graph_pb2
+
+from serving.core.errors import Code, ServingError
+from serving.core.manager import VersionState
+from serving.core.servable import SignatureSpec, State, TensorSpec
+from serving.inference import Classification, Metadata, ModelSpec, Prediction, Regression
+from serving.monitoring import Metrics
+from serving.rest.app import create_rest_app
+from serving.signatures import ClassScore
+
+SIGNATURE = SignatureSpec(
+    "tensorflow/serving/predict", {"x": TensorSpec("x:0", "DT_FLOAT", (-1,))}, {}, {}, b""
+)
+
+
+@dataclass
+class Model:
+    """A lease that remembers what it was asked."""
+
+    error: Exception | None = None
+    timeouts: list = field(default_factory=list)
+    examples: list = field(default_factory=list)
+    signatures: dict = field(default_factory=lambda: {"serving_default": SIGNATURE})
+
+    def predict(self, inputs, *, signature_name, timeout_seconds):
+        self.timeouts.append(timeout_seconds)
+        if self.error:
+            raise self.error
+        return Prediction(ModelSpec("m", 1, None, signature_name), {"y": inputs["x"] * 2})
+
+    def classify(self, examples, *, signature_name, timeout_seconds):
+        self.examples.append((examples, signature_name, timeout_seconds))
+        return Classification(ModelSpec("m"), [[ClassScore("pos", float(np.float32(0.1)))]])
+
+    def regress(self, examples, *, signature_name, timeout_seconds):
+        self.examples.append((examples, signature_name, timeout_seconds))
+        return Regression(ModelSpec("m"), [1.0, float("nan")])
+
+
+class Inference:
+    def __init__(self, model):
+        self.model = model
+        self.specs = []
+
+    @contextmanager
+    def lease(self, spec):
+        self.specs.append(spec)
+        if spec.name != "m":
+            raise ServingError(Code.NOT_FOUND, f"no {spec.name}")
+        yield self.model
+
+    def status(self, spec):
+        self.specs.append(spec)
+        return [VersionState(2, State.END, Code.NOT_FOUND, "gone"), VersionState(1, State.LOADING)]
+
+    def metadata(self, spec):
+        definition = meta_graph_pb2.SignatureDef(method_name="predict")
+        return Metadata(ModelSpec(spec.name, 7), {"s": definition.SerializeToString()})
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    headers: dict
+    body: bytes
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+
+@pytest.fixture
+def model():
+    return Model()
+
+
+@pytest.fixture
+def inference(model):
+    return Inference(model)
+
+
+@pytest.fixture
+def ask(inference):
+    """Send one request to an application with the given options."""
+
+    def send_request(method, path, body=b"", headers=None, **options):
+        app = create_rest_app(inference, max_workers=1, **options)
+        return asyncio.run(call(app, method, path, body, headers or {}))
+
+    return send_request
+
+
+async def call(app, method, path, body, headers):
+    path, _, query = path.partition("?")
+    scope = {
+        "type": "http",
+        "method": method,
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+    }
+    incoming = iter(
+        [
+            {"type": "http.request", "body": body[:3], "more_body": True},
+            {"type": "http.request", "body": body[3:]},
+        ]
+    )
+    sent = []
+
+    async def receive():
+        return next(incoming)
+
+    async def send(message):
+        sent.append(message)
+
+    await app(scope, receive, send)
+    start, rest = sent
+    found = {name.decode(): value.decode() for name, value in start["headers"]}
+    assert found.pop("content-length") == str(len(rest["body"]))
+    return Reply(start["status"], found, rest["body"])
+
+
+PREDICT = b'{"instances": [1, 2]}'
+JSON = {"content-type": "application/json"}
+
+
+@pytest.mark.parametrize(
+    ("path", "spec"),
+    [
+        ("/v1/models/m:predict", ModelSpec("m")),
+        ("/V1/MODELS/m:predict", ModelSpec("m")),
+        ("/v1/models/%6D:predict", ModelSpec("m")),
+        ("/v1/models/m/versions/007:predict", ModelSpec("m", version=7)),
+        ("/v1/models/m/labels/a%20b:predict", ModelSpec("m", version_label="a b")),
+    ],
+)
+def test_predict_runs_the_model_that_the_path_names(path, spec, ask, inference):
+    reply = ask("POST", path, PREDICT)
+
+    assert (reply.status, reply.headers) == (200, JSON)
+    assert reply.json == {"predictions": [2.0, 4.0]}
+    assert inference.specs == [spec]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/models/m:predict"),
+        ("PUT", "/v1/models/m:predict"),
+        ("HEAD", "/v1/models/m"),
+        ("PATCH", "/v1/models/m"),
+        ("POST", "/v1/models/m"),
+        ("POST", "/v1/models/m:predict?x=1"),
+        ("POST", "/v1/models/m:PREDICT"),
+        ("POST", "/v1/models/m:predict/"),
+        ("POST", "/v1/models/m/versions/-1:predict"),
+        ("GET", "/v1/models/m/"),
+        ("GET", "/v1/models/m/versions/"),
+        ("GET", "/v1/models/m/versions/1/labels/x"),
+        ("GET", "/v1/"),
+        ("GET", "/v1/anything"),
+    ],
+)
+def test_what_the_api_does_not_have_is_malformed(method, path, ask):
+    reply = ask(method, path, PREDICT)
+
+    assert (reply.status, reply.headers) == (400, JSON)
+    assert reply.json == {"error": f"Malformed request: {method} {path}"}
+
+
+@pytest.mark.parametrize("path", ["/", "/v1", "/v2/models/m", "/metrics", "//v1/models/m", "v1/x"])
+def test_outside_the_api_is_a_page(path, ask):
+    reply = ask("GET", path)
+
+    assert reply.status == 404
+    assert reply.headers == {"content-type": "text/html", "connection": "close"}
+    assert b"<TITLE>404 Not Found</TITLE>" in reply.body
+
+
+@pytest.mark.parametrize("path", ["/v1/models/m%zz", "/v1/models/m%2", '/v1/models/"', "/v1/[m]"])
+def test_a_path_that_is_no_uri_is_a_page(path, ask):
+    reply = ask("GET", path)
+
+    assert reply.status == 400
+    assert b"<H1>Bad Request</H1>" in reply.body
+
+
+def test_an_unknown_method_is_a_page(ask):
+    assert ask("BREW", "/v1/models/m").status == 501
+
+
+def test_models_without_a_name_and_versions_beyond_64_bits(ask):
+    assert ask("GET", "/v1/models").json == {"error": "Missing model name in request."}
+    for version in ("9223372036854775808", "9" * 5000):
+        reply = ask("GET", f"/v1/models/m/versions/{version}")
+        assert (reply.status, reply.headers, reply.body) == (400, JSON, b"")
+
+
+def test_a_query_is_part_of_the_name(ask, inference):
+    ask("GET", "/v1/models/m?x=1")
+
+    assert inference.specs == [ModelSpec("m?x=1")]
+
+
+def test_status_lists_versions_with_their_errors(ask):
+    assert ask("GET", "/v1/models/m").json == {
+        "model_version_status": [
+            {
+                "version": "2",
+                "state": "END",
+                "status": {"error_code": "NOT_FOUND", "error_message": "gone"},
+            },
+            {
+                "version": "1",
+                "state": "LOADING",
+                "status": {"error_code": "OK", "error_message": ""},
+            },
+        ]
+    }
+
+
+def test_metadata_unpacks_the_signatures(ask):
+    reply = ask("GET", "/v1/models/m/metadata")
+
+    assert reply.json["model_spec"] == {"name": "m", "version": "7", "signature_name": ""}
+    assert reply.json["metadata"]["signature_def"]["signature_def"]["s"] == {
+        "inputs": {},
+        "outputs": {},
+        "method_name": "predict",
+        "defaults": {},
+    }
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        (Code.CANCELLED, 499),
+        (Code.UNKNOWN, 500),
+        (Code.INVALID_ARGUMENT, 400),
+        (Code.DEADLINE_EXCEEDED, 504),
+        (Code.NOT_FOUND, 404),
+        (Code.ALREADY_EXISTS, 409),
+        (Code.PERMISSION_DENIED, 403),
+        (Code.RESOURCE_EXHAUSTED, 429),
+        (Code.FAILED_PRECONDITION, 400),
+        (Code.ABORTED, 409),
+        (Code.OUT_OF_RANGE, 400),
+        (Code.UNIMPLEMENTED, 501),
+        (Code.INTERNAL, 500),
+        (Code.UNAVAILABLE, 503),
+        (Code.DATA_LOSS, 500),
+        (Code.UNAUTHENTICATED, 401),
+    ],
+)
+def test_every_code_has_its_status(code, status, ask, model):
+    model.error = ServingError(code, 'say "why"')
+
+    reply = ask("POST", "/v1/models/m:predict", PREDICT)
+
+    assert (reply.status, reply.json) == (status, {"error": 'say "why"'})
+
+
+def test_a_defect_of_ours_is_an_internal_error_without_its_text(ask, model):
+    model.error = RuntimeError("secret")
+
+    reply = ask("POST", "/v1/models/m:predict", PREDICT)
+
+    assert (reply.status, reply.json) == (500, {"error": "Internal error"})
+
+
+def test_a_broken_body_is_refused_before_the_model_is_looked_for(ask, inference):
+    assert ask("POST", "/v1/models/nope:predict", b"{").status == 400
+    assert inference.specs == []
+    assert ask("POST", "/v1/models/nope:predict", PREDICT).json == {"error": "no nope"}
+
+
+def test_an_unknown_signature_is_an_invalid_argument(ask):
+    reply = ask("POST", "/v1/models/m:predict", b'{"signature_name": "s", "inputs": 1}')
+
+    assert reply.json == {"error": 'Serving signature name: "s" not found in signature def'}
+
+
+def test_the_timeout_reaches_the_model(ask, model):
+    ask("POST", "/v1/models/m:predict", PREDICT, timeout_seconds=1.5)
+
+    assert model.timeouts == [1.5]
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "gzip, deflate"])
+def test_gzip_bodies_are_unpacked(encoding, ask):
+    body = gzip.compress(PREDICT)
+
+    reply = ask("POST", "/v1/models/m:predict", body, {"content-encoding": encoding})
+
+    assert reply.status == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"no gzip", gzip.compress(PREDICT)[:-1], gzip.compress(bytes(101 * 2**20), 9)],
+    ids=["broken", "cut off", "bomb"],
+)
+def test_a_gzip_body_that_cannot_be_unpacked_counts_as_empty(body, ask):
+    reply = ask("POST", "/v1/models/m:predict", body, {"content-encoding": "gzip"})
+
+    assert reply.json == {"error": "JSON Parse error: The document is empty"}
+
+
+CORS = {
+    "access-control-allow-origin": "*",
+    "access-control-allow-methods": "POST, GET",
+    "access-control-allow-headers": "Content-Type",
+}
+
+
+def test_cors_headers_come_with_the_flag_only(ask):
+    assert ask("POST", "/v1/models/m:predict", PREDICT).headers == JSON
+    assert ask("POST", "/v1/models/m:predict", PREDICT, cors=True).headers == JSON | CORS
+    assert ask("GET", "/v1/nothing", cors=True).headers == JSON | CORS
+    assert CORS.keys().isdisjoint(ask("GET", "/", cors=True).headers)
+
+
+@pytest.mark.parametrize(("origin", "status"), [("https://a.example", 200), ("", 400), ("x", 400)])
+@pytest.mark.parametrize("cors", [True, False])
+def test_a_preflight_needs_a_web_origin(origin, status, cors, ask):
+    reply = ask("OPTIONS", "/v1/models/m:predict", headers={"origin": origin}, cors=cors)
+
+    assert (reply.status, reply.body) == (status, b"")
+    assert (reply.headers.keys() >= CORS.keys()) == cors
+
+
+def test_classify_and_regress_send_examples(ask, model):
+    body = {
+        "signature_name": "s",
+        "context": {"c": True},
+        "examples": [{"f": [1.5, float("nan")], "i": 1, "b": ["x", {"b64": "/w=="}], "e": []}],
+    }
+    classified = ask("POST", "/v1/models/m:classify", json.dumps(body).encode())
+    regressed = ask("POST", "/v1/models/m:regress", b'{"examples": [{}, {}]}')
+
+    assert classified.body == b'{\n    "results": [[["pos", 0.1]]\n    ]\n}'
+    assert regressed.body == b'{\n    "results": [1.0, NaN]\n}'
+    (sent, name, _), (plain, default, _) = model.examples
+    assert (name, default) == ("s", "")
+    (example,) = sent.example_list_with_context.examples
+    feature = example.features.feature
+    assert feature["f"].float_list.value[0] == 1.5
+    assert list(feature["i"].int64_list.value) == [1]
+    assert list(feature["b"].bytes_list.value) == [b"x", b"\xff"]
+    assert feature["e"].WhichOneof("kind") is None
+    context = sent.example_list_with_context.context.features.feature["c"]
+    assert list(context.int64_list.value) == [1]
+    assert len(plain.example_list.examples) == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (
+            "{}",
+            "JSON Value: {} When method is classify, key 'examples' is expected and was not found",
+        ),
+        (
+            '{"examples": 1}',
+            "JSON Value: {\n    \"examples\": 1\n} Expecting 'examples' value to be an list/array",
+        ),
+        ('{"examples": [1]}', "Example must be JSON object but got JSON Number"),
+        (
+            '{"examples": [{}], "context": []}',
+            "Example must be JSON object but got JSON Array",
+        ),
+        (
+            '{"examples": [{"a": null}]}',
+            "Feature: a has element with unexpected JSON type: Null",
+        ),
+        (
+            '{"examples": [{"a": [[1]]}]}',
+            "Feature: a has element with unexpected JSON type: Array",
+        ),
+        (
+            '{"examples": [{"a": {"b64": 1}}]}',
+            "Feature: a has element with unexpected JSON type: Object",
+        ),
+        (
+            '{"examples": [{"a": [1, 1.5]}]}',
+            "Unexpected element type in feature: a expecting type: int64",
+        ),
+        (
+            '{"examples": [{"a": ["x", true]}]}',
+            "Unexpected element type in feature: a expecting type: bytes",
+        ),
+        (
+            '{"examples": [{"a": 9223372036854775808}]}',
+            "Feature: a has uint64 element. Only int64 is supported.",
+        ),
+        ('{"examples": [{"a": {"b64": "@"}}]}', "Unable to base64 decode"),
+    ],
+)
+def test_examples_that_are_none_are_refused(body, message, ask):
+    reply = ask("POST", "/v1/models/nope:classify", body.encode())
+
+    assert (reply.status, reply.json) == (400, {"error": message})
+
+
+def test_metrics_are_served_at_their_path_only(ask):
+    metrics = Metrics()
+    options = {"metrics": metrics, "metrics_path": "/monitor"}
+    ask("POST", "/v1/models/m:predict", PREDICT, **options)
+    ask("GET", "/v1/models/m", **options)
+
+    page = ask("GET", "/monitor", **options)
+    with_query = ask("GET", "/monitor?x", **options)
+
+    assert page.headers == {"content-type": "text/plain"}
+    assert b':request_count{model_name="m",status="OK"} 2\n' in page.body
+    assert b'_count{model_name="m",API="predict",entrypoint="REST"} 1\n' in page.body
+    assert b'_count{model_name="m",API="",entrypoint="REST"} 1\n' in page.body
+    assert (with_query.status, with_query.body) == (
+        400,
+        b"Unexpected path: /monitor?x. Should be /monitor",
+    )
+    assert ask("GET", "/monitor/", **options).status == 404
+
+
+def test_a_client_that_goes_away_gets_no_answer(inference):
+    async def receive():
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        raise AssertionError(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "raw_path": b"/v1/models/m:predict",
+        "query_string": b"",
+        "headers": [],
+    }
+    asyncio.run(create_rest_app(inference)(scope, receive, send))
+
+    assert inference.specs == []
