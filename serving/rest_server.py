@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from serving.core.errors import Code, ServingError
+from serving.rest.protocol import LibeventLikeProtocol
 
 if TYPE_CHECKING:
     from serving.rest.app import AsgiApp
@@ -38,6 +39,8 @@ class RestServer:
             raise ServingError(Code.UNAVAILABLE, f"cannot listen on 0.0.0.0:{port}") from error
         config = uvicorn.Config(
             app,
+            http=LibeventLikeProtocol,
+            ws="none",
             log_config=None,
             access_log=False,
             server_header=False,
