@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,15 +33,7 @@ class ServerUnderTest:
 
 @pytest.fixture(scope="session")
 def models_directory(tmp_path_factory, worker_id):
-    """The fixture models, built once for all workers."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base if worker_id == "master" else base.parent
-    models = shared / "fixture-models"
-    with (shared / "fixture-models.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not models.exists():
-            fixture_models.build(models)
-    return models
+    return fixture_models.shared(tmp_path_factory, worker_id)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ built in this order by a process that has built nothing else (`build` starts one
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -31,8 +32,21 @@ def build(base: Path) -> None:
     )
 
 
-def add_version(base: Path, model_name: str, version: int, *, of: int) -> Path:
-    """Publish a copy of a version under another number, by one rename."""
-    staged = base / f".{model_name}-{version}"
-    shutil.copytree(base / model_name / str(of), staged)
-    return staged.rename(base / model_name / str(version))
+def shared(tmp_path_factory, worker_id: str) -> Path:
+    """The models, built once per run of pytest, whoever of its workers asks first. Read-only."""
+    base = tmp_path_factory.getbasetemp()
+    directory = base if worker_id == "master" else base.parent
+    models = directory / "fixture-models"
+    with (directory / "fixture-models.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not models.exists():
+            build(models)
+    return models
+
+
+def copy_version(models: Path, model_name: str, version: int, to: Path) -> Path:
+    """Publish a copy of a version as the directory `to`, by one rename."""
+    to.parent.mkdir(parents=True, exist_ok=True)
+    staged = to.parent / f".staged-{to.name}"
+    shutil.copytree(models / model_name / str(version), staged)
+    return staged.rename(to)

@@ -46,7 +46,7 @@ def test_old_version_answers_until_the_new_one_does(manager, engine):
     assert [state.version for state in manager.states("m")] == [2, 1]
 
 
-def test_a_leased_version_is_not_freed(manager, engine):
+def test_a_leased_version_is_not_freed(manager):
     aspire(manager, 1)
     reach(manager, {1: State.AVAILABLE})
     with manager.lease("m", 1) as (_, servable):
