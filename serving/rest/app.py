@@ -27,7 +27,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
-_METHODS = frozenset({"GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"})
+METHODS = frozenset({"GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"})
 _JSON: Headers = [(b"content-type", b"application/json")]
 _TEXT: Headers = [(b"content-type", b"text/plain")]
 _LIBEVENT_DEFAULT: Headers = [(b"content-type", b"text/html; charset=ISO-8859-1")]
@@ -105,7 +105,7 @@ class _RestApp:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         target = _target(scope)
-        if scope["method"] not in _METHODS:
+        if scope["method"] not in METHODS:
             await _send_page(send, HTTPStatus.NOT_IMPLEMENTED)
         elif not paths.is_uri(target):
             await _send_page(send, HTTPStatus.BAD_REQUEST)

@@ -11,7 +11,7 @@ from http import HTTPStatus
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from serving.rest.app import TARGET_EXTENSION, page, with_length
+from serving.rest.app import METHODS, TARGET_EXTENSION, page, with_length
 
 _REQUEST_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) [^ \r\n]+ HTTP/1\.[0-9]\r?\n")
 
@@ -33,8 +33,9 @@ class LibeventLikeProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the page says it all
         """Answer what the parser refused; an unknown method in a sound request line is a 501."""
-        is_sound = _REQUEST_LINE.match(self._data) is not None
-        status = HTTPStatus.NOT_IMPLEMENTED if is_sound else HTTPStatus.BAD_REQUEST
+        line = _REQUEST_LINE.match(self._data)
+        is_unknown = line is not None and line[1].decode() not in METHODS
+        status = HTTPStatus.NOT_IMPLEMENTED if is_unknown else HTTPStatus.BAD_REQUEST
         headers, body = page(status)
         lines = [b"HTTP/1.1 %d %s" % (status.value, status.phrase.encode())]
         lines += [name + b": " + value for name, value in with_length(headers, body)]

@@ -1,0 +1,185 @@
+"""HTTP around the REST API, byte for byte, and the flags that change it."""
+
+import json
+import socket
+import urllib.request
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.support.model_server import models_config, running_model_server
+from tests.support.raw_http import exchange, request_bytes
+
+PREDICT = b'{"instances": [[1, 2, 3]]}'
+DOUBLED = {"predictions": [[2.0, 4.0, 6.0]]}
+
+
+def ask(url, method, path, body=None, version="1.1", **headers):
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    raw = request_bytes(method, path, headers=named, body=body, version=version)
+    return exchange(url, raw, method=method)
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status"),
+    [
+        ("FOO /v1/models/t HTTP/1.1", 501),
+        ("get /v1/models/t HTTP/1.1", 501),
+        ("TRACE /v1/models/t HTTP/1.1", 501),
+        ("GET /v1/models/m%zz HTTP/1.1", 400),
+        ("GET /v1/models/\u00e9 HTTP/1.1", 400),
+        ("GET  HTTP/1.1", 400),
+        ("nonsense", 400),
+        ("GET / HTTP/1.1", 404),
+        ("GET * HTTP/1.1", 400),
+    ],
+)
+def test_what_is_outside_the_api_gets_a_page_and_a_closed_connection(
+    request_line, status, rest_url
+):
+    method = request_line.partition(" ")[0]
+    raw = f"{request_line}\r\nHost: x\r\n\r\n".encode("latin-1")
+
+    reply = exchange(rest_url, raw, method=method)
+
+    assert status == reply.status
+    assert reply.headers["content-type"] == "text/html"
+    assert reply.headers["connection"] == "close"
+    assert f"<TITLE>{status} ".encode() in reply.body
+
+
+@pytest.mark.parametrize(
+    ("target", "name"),
+    [
+        ("/v1/models/nope#x", "nope#x"),
+        ("/v1/models/nope?x=1&y", "nope?x=1&y"),
+        ("http://other.example/v1/models/nope", "nope"),
+    ],
+)
+def test_the_request_target_is_taken_as_it_is(target, name, rest_url):
+    reply = ask(rest_url, "GET", target)
+
+    assert json.loads(reply.body) == {"error": f"Could not find any versions of model {name}"}
+
+
+def test_a_request_needs_no_host(rest_url):
+    assert ask(rest_url, "GET", "/v1/models/t", Host=None).status == 200
+
+
+def test_http_1_0_is_answered_and_closed(rest_url):
+    reply = ask(rest_url, "POST", "/v1/models/t:predict", PREDICT, version="1.0")
+
+    assert json.loads(reply.body) == DOUBLED
+
+
+def test_head_has_no_body(rest_url):
+    reply = ask(rest_url, "HEAD", "/v1/models/t")
+
+    assert (reply.status, reply.body) == (400, b"")
+
+
+def test_a_client_may_wait_for_the_go_ahead_before_its_body(rest_url):
+    address = urlsplit(rest_url)
+    head = request_bytes(
+        "POST",
+        "/v1/models/t:predict",
+        headers={"Expect": "100-continue", "Content-Length": str(len(PREDICT))},
+    )
+    with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
+        connection.sendall(head)
+        assert connection.recv(1000).startswith(b"HTTP/1.1 100 Continue")
+        connection.sendall(PREDICT)
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200 OK")
+
+
+def test_requests_may_follow_each_other_on_one_connection(rest_url):
+    raw = request_bytes("POST", "/v1/models/t:predict", body=PREDICT)
+    last = request_bytes(
+        "POST", "/v1/models/t:predict", body=PREDICT, headers={"Connection": "close"}
+    )
+    address = urlsplit(rest_url)
+    with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
+        connection.sendall(raw + raw + last)
+        received = b"".join(iter(lambda: connection.recv(65536), b""))
+
+    assert received.count(b"HTTP/1.1 200 OK") == 3
+
+
+def test_a_body_of_many_megabytes_is_read(rest_url):
+    rows = [[0.5, 1.5, 2.5]] * 150_000
+
+    reply = ask(rest_url, "POST", "/v1/models/t:predict", json.dumps({"inputs": rows}).encode())
+
+    assert json.loads(reply.body)["outputs"][-1] == [1.0, 3.0, 5.0]
+
+
+@pytest.mark.parametrize("depth", [100, 20_000, 200_000])
+@pytest.mark.parametrize("prefix", [b"", b'{"instances": ', b'{"x": '])
+def test_deep_nesting_is_a_bad_request(depth, prefix, rest_url, is_ours):
+    if not is_ours and depth > 20_000:
+        pytest.skip("crashes the real server")
+    body = prefix + b"[" * depth + b"]" * depth + b"}" * bool(prefix)
+
+    assert ask(rest_url, "POST", "/v1/models/t:predict", body).status == 400
+    assert ask(rest_url, "POST", "/v1/models/t:predict", PREDICT).status == 200
+
+
+@pytest.fixture(scope="session")
+def is_ours(request):
+    return not request.config.getoption("--model-server-url")
+
+
+@pytest.fixture(scope="module")
+def flagged_url(tmp_path_factory, models_directory):
+    """Our server with CORS, metrics, and little patience."""
+    directory = tmp_path_factory.mktemp("flags")
+    config = directory / "models.config"
+    config.write_text(models_config(f'name: "t" base_path: "{models_directory}/t"'))
+    monitoring = directory / "monitoring.config"
+    monitoring.write_text('prometheus_config { enable: true path: "/metrics" }')
+    with running_model_server(
+        directory,
+        f"--model_config_file={config}",
+        f"--monitoring_config_file={monitoring}",
+        "--rest_api_enable_cors_support",
+        "--rest_api_timeout_in_ms=300",
+    ) as server:
+        yield server.rest_url
+
+
+def test_a_model_that_takes_too_long_is_a_gateway_timeout(flagged_url):
+    body = b'{"signature_name": "slow", "instances": [1]}'
+
+    reply = ask(flagged_url, "POST", "/v1/models/t:predict", body)
+
+    assert reply.status == 504
+    assert json.loads(reply.body) == {"error": "Timed out waiting for notification"}
+
+
+def test_the_cors_flag_adds_its_headers_and_answers_preflights(flagged_url):
+    answer = ask(flagged_url, "POST", "/v1/models/t:predict", PREDICT, Origin="http://a.example")
+    preflight = ask(
+        flagged_url,
+        "OPTIONS",
+        "/v1/models/t:predict",
+        Origin="http://a.example",
+        Access_Control_Request_Method="POST",
+    )
+
+    for reply in (answer, preflight):
+        assert reply.status == 200
+        assert reply.headers["access-control-allow-origin"] == "*"
+        assert reply.headers["access-control-allow-methods"] == "POST, GET"
+        assert reply.headers["access-control-allow-headers"] == "Content-Type"
+
+
+def test_metrics_count_what_was_asked(flagged_url):
+    ask(flagged_url, "POST", "/v1/models/t:predict", PREDICT)
+
+    with urllib.request.urlopen(f"{flagged_url}/metrics", timeout=30) as reply:  # noqa: S310 - ours
+        text = reply.read().decode()
+        assert reply.headers["content-type"] == "text/plain"
+
+    assert ':tensorflow:serving:request_count{model_name="t",status="OK"}' in text
+    assert ':runtime_latency_count{model_name="t",API="Predict",runtime="TF1"}' in text
+    assert ":tensorflow:cc:saved_model:load_attempt_count{" in text
