@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+import keras
 
 from contract.card import Source
 from exporter.catalog import Application, find_application
@@ -14,6 +17,8 @@ from exporter.errors import FailedError, UsageError, first_line
 from exporter.sources import Network, from_keras, weights_digest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from exporter.labels import ClassName
     from exporter.progress import Reporter
     from exporter.settings import Settings
@@ -82,7 +87,7 @@ def load_application(
 def _download(
     application: Application, options: dict[str, Any], settings: Settings, report: Reporter
 ) -> tuple[Any, tuple[ClassName, ...]]:
-    with bounded_downloads(settings, report.download):
+    with _downloads(settings, report):
         try:
             model = _construct(application, weights=IMAGENET, **options)
             return model, application.imagenet_classes()
@@ -93,6 +98,29 @@ def _download(
                 f"cannot download {application.name}'s ImageNet weights and labels: "
                 f"{failure_reason(error)}; fetch {_url(error)} elsewhere and pass --weights FILE"
             ) from error
+
+
+def imagenet_classes(settings: Settings, report: Reporter) -> tuple[ClassName, ...]:
+    """ImageNet's labels, from Keras' cache or its download.
+
+    Raises:
+        FailedError: the download failed.
+    """
+    with _downloads(settings, report):
+        try:
+            return find_application("MobileNetV2").imagenet_classes()
+        except Exception as error:  # Keras raises bare Exception when a download fails
+            raise FailedError(
+                f"cannot download ImageNet's labels: {failure_reason(error)}; "
+                f"fetch {_url(error)} elsewhere and pass --labels FILE"
+            ) from error
+
+
+@contextmanager
+def _downloads(settings: Settings, report: Reporter) -> Iterator[None]:
+    keras.utils.disable_interactive_logging()  # its progress bar would fight with ours
+    with bounded_downloads(settings, report.download):
+        yield
 
 
 def _construct(application: Application, **options: Any) -> Any:

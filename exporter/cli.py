@@ -183,12 +183,15 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer de
 
       python -m exporter export --saved-model exported/ --preprocess tf --image-size 224
     """
+    if sum(each is not None for each in (application, keras, saved_model)) != 1:
+        raise UsageError("name exactly one of --application, --keras and --saved-model")
+    settings = load_settings()
+    size = _parse_size(image_size)
+
     from exporter.export import STEPS, Request
     from exporter.saved_model_source import TensorNames
     from exporter.selection import SourceOptions, select_source
 
-    settings = load_settings()
-    size = _parse_size(image_size)
     options = SourceOptions(
         application=application,
         keras_file=keras,

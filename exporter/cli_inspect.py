@@ -69,9 +69,9 @@ def inspect(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,  # noqa: FBT002 - a typer flag
 ) -> None:
     """Show one version: its card, signatures and files, and whether the files are unchanged."""
+    found = inventory.find(base_path or load_settings().base_path, name, version)
     from exporter.description import describe
 
-    found = inventory.find(base_path or load_settings().base_path, name, version)
     description = describe(found)
     if as_json:
         typer.echo(json.dumps(description, indent=2))
@@ -100,12 +100,12 @@ def verify(
 
       python -m exporter verify digits --model-server http://localhost:8501
     """
+    settings = load_settings()
+    found = inventory.find(base_path or settings.base_path, name, version)
     from exporter import goldens
     from exporter.client import connect
     from exporter.replay import replay
 
-    settings = load_settings()
-    found = inventory.find(base_path or settings.base_path, name, version)
     kept = goldens.read(found.path)
     if found.card is None:
         raise FailedError(f"{found.path}: no model card in it; export it again")

@@ -17,8 +17,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import keras
-
 from exporter.errors import first_line
 
 if TYPE_CHECKING:
@@ -117,7 +115,6 @@ def bounded_downloads(
     handler = _BoundedHandler(settings.connect_timeout_seconds, on_progress)
     urllib.request.install_opener(urllib.request.build_opener(handler))
     socket.setdefaulttimeout(settings.read_timeout_seconds)
-    keras.utils.disable_interactive_logging()  # its progress bar would fight with ours
     try:
         yield
     finally:

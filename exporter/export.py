@@ -15,10 +15,10 @@ from contract.card import Evaluation, ModelCard, Task
 from contract.pixels import ImageSpec
 from contract.signatures import DEFAULT_K
 from exporter import gate, goldens, inventory, labels, manifest, publish, warmup
-from exporter.catalog import IMAGENET_CLASS_COUNT, find_application
+from exporter.application_source import IMAGENET, imagenet_classes
+from exporter.catalog import IMAGENET_CLASS_COUNT
 from exporter.choices import Activation, Freeze, Preprocess
 from exporter.classifier import Classifier, make_classifier
-from exporter.download import bounded_downloads, failure_reason
 from exporter.errors import FailedError, UsageError, first_line
 from exporter.freeze import freeze, should_freeze, trace
 from exporter.replay import Checked
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from exporter.sources import Network
 
 STEPS = 7
-IMAGENET_LABELS = "imagenet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,8 +183,8 @@ def _class_names(
     report: Reporter,
 ) -> tuple[labels.ClassName, ...]:
     count = classifier.class_count
-    if request.labels == IMAGENET_LABELS:
-        names = _imagenet_classes(settings, report)
+    if request.labels == IMAGENET:
+        names = imagenet_classes(settings, report)
     elif request.labels is not None:
         names = labels.read(Path(request.labels))
     elif network.classes is not None:
@@ -199,17 +198,6 @@ def _class_names(
             f"{len(names)} labels for {count} classes; the labels must match the model's output"
         )
     return names
-
-
-def _imagenet_classes(settings: Settings, report: Reporter) -> tuple[labels.ClassName, ...]:
-    with bounded_downloads(settings, report.download):
-        try:
-            return find_application("MobileNetV2").imagenet_classes()
-        except Exception as error:  # Keras raises bare Exception when a download fails
-            raise FailedError(
-                f"cannot download ImageNet's labels: {failure_reason(error)}; fetch "
-                "imagenet_class_index.json elsewhere and pass --labels FILE"
-            ) from error
 
 
 def _explain(

@@ -124,7 +124,8 @@ def read(version: Path) -> Goldens:
         FailedError: the version has none, or they are damaged.
     """
     try:
-        with np.load(version / ARRAYS, allow_pickle=False) as arrays:
+        # Opened here, because np.load leaves a damaged file open.
+        with (version / ARRAYS).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             kept: dict[str, Any] = {name: arrays[name] for name in arrays.files}
         files = tuple(path.read_bytes() for path in sorted((version / FOLDER).iterdir()))
         return Goldens(files=files, **kept)

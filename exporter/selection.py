@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from exporter import labels as label_files
 from exporter.application_source import IMAGENET, load_application
 from exporter.catalog import find_application
-from exporter.errors import UsageError
 from exporter.progress import Reporter
 from exporter.saved_model_source import TensorNames, load_saved_model
 from exporter.sources import Network, load_keras
@@ -47,11 +46,9 @@ def select_source(options: SourceOptions, settings: Settings) -> Selected:
     """Take the one source that was named.
 
     Raises:
-        UsageError: none was, or more than one.
+        UsageError: there is no such application, or its labels cannot be read.
     """
     keras_file, saved_model = options.keras_file, options.saved_model
-    if sum(each is not None for each in (options.application, keras_file, saved_model)) != 1:
-        raise UsageError("name exactly one of --application, --keras and --saved-model")
     if keras_file is not None:
         return Selected(_as_name(keras_file.stem), lambda _: load_keras(keras_file))
     if saved_model is not None:
