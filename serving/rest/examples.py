@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from tensorflow.core.example import example_pb2, feature_pb2
 from tensorflow_serving.apis import input_pb2
 
 from serving.core.errors import ServingError
@@ -37,8 +36,9 @@ def _request(document: dict[str, Any]) -> tuple[str, input_pb2.Input]:
     target = request.example_list
     if "context" in document:
         target = request.example_list_with_context
-        target.context.CopyFrom(_example(document["context"]))
-    target.examples.extend([_example(value) for value in _examples(document)])
+        _fill(target.context, document["context"])
+    for value in _examples(document):
+        _fill(target.examples.add(), value)
     return name, request
 
 
@@ -54,21 +54,19 @@ def _examples(document: dict[str, Any]) -> list[Any]:
     raise invalid(f"JSON Value: {jsontext.pretty(document)} {problem}")
 
 
-def _example(value: Any) -> example_pb2.Example:
+def _fill(example: Any, value: Any) -> None:
+    """Write a JSON object into a tf.Example."""
     if not isinstance(value, dict):
         raise invalid(f"Example must be JSON object but got JSON {jsontext.type_name(value)}")
-    example = example_pb2.Example()
     for name, content in rapidjson.members(value):
-        feature = feature_pb2.Feature()
+        # A feature name that is no UTF-8 has no place in a proto's string field.
+        feature = example.features.feature[jsontext.encode(name).decode("utf-8", "replace")]
+        feature.Clear()  # of a repeated name the last counts
         for element in content if isinstance(content, list) else [content]:
             _add(element, name, feature)
-        # A feature name that is no UTF-8 has no place in a proto's string field.
-        key = jsontext.encode(name).decode("utf-8", "replace")
-        example.features.feature[key].CopyFrom(feature)
-    return example
 
 
-def _add(value: Any, name: str, feature: feature_pb2.Feature) -> None:
+def _add(value: Any, name: str, feature: Any) -> None:
     """Append one element; the first decides the feature's kind."""
     if isinstance(value, bool):
         _values(feature, "int64_list", name).append(int(value))
@@ -89,7 +87,7 @@ def _add(value: Any, name: str, feature: feature_pb2.Feature) -> None:
         )
 
 
-def _values(feature: feature_pb2.Feature, kind: str, name: str) -> Any:
+def _values(feature: Any, kind: str, name: str) -> Any:
     """The list of one kind. INVALID_ARGUMENT when the feature already has another."""
     present = feature.WhichOneof("kind")
     if present not in {None, kind}:
