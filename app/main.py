@@ -104,6 +104,7 @@ def _application(lifespan: Callable[[FastAPI], object]) -> FastAPI:
         lifespan=lifespan,  # type: ignore[arg-type]  # FastAPI's alias is wider than its docs
         docs_url=None,  # Swagger's page loads scripts from a CDN; ours works offline
         redoc_url=None,
+        redirect_slashes=False,  # a redirected upload is sent twice
         responses={"default": _PROBLEM, 422: _PROBLEM},  # 422: or FastAPI documents its own
     )
     for router in (classify.router, models.router, health.router, stats.router):

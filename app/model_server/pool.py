@@ -65,6 +65,7 @@ class _Member:
     address: Address
     server: ModelServer
     in_flight: int = 0
+    last_call: int = 0
     timeouts: int = 0
     is_ejected: bool = False
     is_retired: bool = False
@@ -87,6 +88,7 @@ class ModelServerPool:
         self._resolve_interval_seconds = resolve_interval_seconds
         self._members: dict[Address, _Member] = {}
         self._budget = _BUDGET_MAX
+        self._call_number = 0
         self._tasks: set[asyncio.Task[None]] = set()
         # An unconnected server answers the questions about the protocol.
         self.reports_version = targets.protocol == "grpc"
@@ -175,6 +177,8 @@ class ModelServerPool:
         timeout_seconds: float,
     ) -> _T:
         member.in_flight += 1
+        self._call_number += 1
+        member.last_call = self._call_number
         try:
             answer = await call(member.server, timeout_seconds)
         except ModelServerUnavailableError:
@@ -195,12 +199,17 @@ class ModelServerPool:
             self._close_if_done(member)
 
     def _pick(self, avoid: _Member | None) -> _Member:
-        """The least loaded address, ejected ones and the one to avoid only for want of others."""
+        """The least loaded address, then the least recent; bad ones only for want of others."""
         if not self._members:
             raise _no_address()
         return min(
             self._members.values(),
-            key=lambda member: (member is avoid, member.is_ejected, member.in_flight),
+            key=lambda member: (
+                member is avoid,
+                member.is_ejected,
+                member.in_flight,
+                member.last_call,
+            ),
         )
 
     def _eject(self, member: _Member) -> None:

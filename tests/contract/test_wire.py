@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import pytest
+from tensorflow.core.framework import tensor_pb2, tensor_shape_pb2, types_pb2
+from tensorflow.core.protobuf import meta_graph_pb2
+from tensorflow_serving.apis import (
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    model_pb2,
+    predict_pb2,
+    status_pb2,
+)
 
 from app.model_server.wire import wire_pb2
-
-pytestmark = pytest.mark.filterwarnings("ignore")  # TensorFlow's imports warn in many ways
 
 
 @pytest.fixture(scope="module")
 def theirs():
-    from tensorflow.core.framework import tensor_pb2, tensor_shape_pb2, types_pb2
-    from tensorflow.core.protobuf import meta_graph_pb2
-    from tensorflow_serving.apis import (
-        get_model_metadata_pb2,
-        get_model_status_pb2,
-        model_pb2,
-        predict_pb2,
-        status_pb2,
-    )
-
     modules = (
         tensor_pb2, tensor_shape_pb2, types_pb2, meta_graph_pb2, get_model_metadata_pb2,
         get_model_status_pb2, model_pb2, predict_pb2, status_pb2,
@@ -104,8 +101,6 @@ def test_enum_values_agree(ours, path, theirs):
 
 
 def test_a_request_survives_the_way_through_theirs():
-    from tensorflow_serving.apis import predict_pb2
-
     request = wire_pb2.PredictRequest(output_filter=["labels"])
     request.model_spec.name = "digits"
     request.model_spec.version.value = 3
@@ -119,7 +114,5 @@ def test_a_request_survives_the_way_through_theirs():
 
 
 def test_both_definitions_live_in_one_process():
-    from tensorflow.core.framework import tensor_pb2
-
     assert tensor_pb2.TensorProto.DESCRIPTOR.full_name == "tensorflow.TensorProto"
     assert wire_pb2.TensorProto.DESCRIPTOR.full_name == "sightserve.wire.TensorProto"

@@ -22,7 +22,11 @@ def metadata(inputs=None, outputs=None):
 def test_size_and_names_come_from_the_signature():
     interface = foreign_interface("m", metadata(), None)
     assert (interface.image.height, interface.image.width) == (8, 6)
-    assert (interface.input_name, interface.dtype, interface.row_shape) == ("x", "float32", (8, 6, 3))
+    assert (interface.input_name, interface.dtype, interface.row_shape) == (
+        "x",
+        "float32",
+        (8, 6, 3),
+    )
 
 
 def test_float_inputs_are_scaled_per_channel_in_the_models_order():

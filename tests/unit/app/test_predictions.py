@@ -54,7 +54,9 @@ def test_scores_are_sorted_with_ties_to_the_lower_index():
 
 
 def test_logits_become_probabilities():
-    best = Scores("y", k=2, labels=("a", "b"), softmax=True).read({"y": np.array([[1000.0, 1000.0]])}, 0)
+    best = Scores("y", k=2, labels=("a", "b"), softmax=True).read(
+        {"y": np.array([[1000.0, 1000.0]])}, 0
+    )
     assert [(each.label, each.probability) for each in best] == [("a", 0.5), ("b", 0.5)]
 
 

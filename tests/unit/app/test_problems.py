@@ -28,7 +28,9 @@ def test_slugs_are_unique():
 
 @pytest.mark.parametrize("kind", problem_rows(), ids=lambda kind: kind.slug)
 def test_every_problem_has_a_row_in_the_docs(kind):
-    rows = [line for line in API_PAGE.read_text().splitlines() if f"`{TYPE_PREFIX}{kind.slug}`" in line]
+    rows = [
+        line for line in API_PAGE.read_text().splitlines() if f"`{TYPE_PREFIX}{kind.slug}`" in line
+    ]
     assert len(rows) == 1
     assert f"| {kind.status} |" in rows[0]
 

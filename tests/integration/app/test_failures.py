@@ -1,0 +1,233 @@
+"""A model server that is down, dies, hangs, refuses or is too slow; and too much work."""
+
+from __future__ import annotations
+
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import httpx
+import pytest
+
+from tests.support.fake_model_server import FakeModelServer, FakeVersion, running_fake
+from tests.support.gateway import running_gateway, wait_until
+
+
+def problem(response):
+    assert response.headers["Content-Type"] == "application/problem+json"
+    return response.status_code, response.json()["type"].rsplit("/", 1)[-1]
+
+
+def closed_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.mark.parametrize("scheme", ["grpc", "http"])
+def test_without_a_model_server_the_gateway_runs_and_says_so(scheme, photo):
+    with running_gateway(f"{scheme}://127.0.0.1:{closed_port()}") as gateway:
+        assert gateway.client.get("/livez").status_code == 200
+        for response in (
+            gateway.client.get("/readyz"),
+            gateway.classify(photo),
+            gateway.client.get("/models/demo"),
+        ):
+            assert response.status_code == 503
+            assert int(response.headers["Retry-After"]) >= 1
+        started_at = time.monotonic()
+        assert problem(gateway.classify(photo)) == (503, "model-server-unavailable")
+        assert time.monotonic() - started_at < 10
+
+
+def test_a_model_server_that_starts_later_is_found(photo):
+    fake = FakeModelServer()
+    fake.models["demo"] = {1: FakeVersion()}
+    port = closed_port()
+    with running_gateway(f"grpc://127.0.0.1:{port}") as gateway:
+        assert gateway.classify(photo).status_code == 503
+        fake.start(port=port)
+        try:
+            wait_until(lambda: gateway.client.get("/readyz").status_code == 200, "ready", seconds=5)
+            assert gateway.classify(photo).status_code == 200
+        finally:
+            fake.stop()
+
+
+def test_killed_mid_request_is_503_and_ready_again_after_the_restart(fake, gateway, photo):
+    gateway.classify(photo)
+    fake.models["demo"][1].delay_seconds = 1.0
+    with ThreadPoolExecutor(1) as thread:
+        pending = thread.submit(gateway.classify, photo)
+        wait_until(lambda: len(fake.batch_sizes) == 2, "the call arrives")
+        fake.stop()
+        response = pending.result()
+    assert problem(response) == (503, "model-server-unavailable")
+    assert response.headers["Retry-After"] == "1"
+    wait_until(lambda: gateway.client.get("/readyz").status_code == 503, "not ready", seconds=5)
+    fake.models["demo"][1].delay_seconds = 0.0
+    fake.start(port=fake.port)
+    wait_until(lambda: gateway.client.get("/readyz").status_code == 200, "ready again", seconds=5)
+    assert gateway.classify(photo).status_code == 200
+
+
+def test_a_lost_address_costs_no_request_while_another_answers(photo):
+    with (
+        running_fake(demo={1: FakeVersion()}) as first,
+        running_fake(demo={1: FakeVersion()}) as second,
+        running_gateway(f"{first.url},{second.url}") as gateway,
+    ):
+        for _ in range(4):
+            assert gateway.classify(photo).status_code == 200
+        first.stop()
+        for _ in range(10):
+            assert gateway.classify(photo).status_code == 200
+        metrics = gateway.client.get("/metrics").text
+        assert "gateway_model_server_ejections_total 1.0" in metrics
+        answered = len(first.batch_sizes)
+        first.start(port=first.port)
+        second.models["demo"][1].delay_seconds = 0.2  # now the idle one is less loaded
+
+        def first_is_back():
+            with ThreadPoolExecutor(4) as threads:
+                list(threads.map(lambda _: gateway.classify(photo), range(4)))
+            return len(first.batch_sizes) > answered
+
+        wait_until(first_is_back, "the address is used again", seconds=10)
+
+
+@pytest.mark.parametrize(
+    ("code", "expected", "calls"),
+    [
+        (grpc.StatusCode.INTERNAL, (502, "model-server-error"), 1),
+        (grpc.StatusCode.UNKNOWN, (502, "model-server-error"), 1),
+        (grpc.StatusCode.INVALID_ARGUMENT, (502, "refused-by-model-server"), 1),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, (429, "overloaded"), 1),
+        (grpc.StatusCode.UNAVAILABLE, (503, "model-server-unavailable"), 2),
+        (grpc.StatusCode.DEADLINE_EXCEEDED, (504, "deadline-exceeded"), 1),
+    ],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_each_failure_has_its_problem_and_only_unavailable_is_retried(
+    fake, gateway, photo, code, expected, calls
+):
+    fake.models["demo"][1].fault = (code, "/models/secret.pb line 3")
+    response = gateway.classify(photo)
+    assert problem(response) == expected
+    assert ("Retry-After" in response.headers) == (expected[0] in {429, 503})
+    assert "secret" not in response.text
+    assert fake.calls["predict"] == calls
+
+
+def test_retries_have_a_budget(fake, gateway, photo):
+    gateway.classify(photo)
+    fake.models["demo"][1].fault = (grpc.StatusCode.UNAVAILABLE, "full")
+    before = fake.calls["predict"]
+    for _ in range(40):
+        gateway.classify(photo)
+    retries = fake.calls["predict"] - before - 40
+    assert 10 <= retries <= 20
+
+
+def test_an_answer_that_is_no_number_is_a_bad_gateway(fake, gateway, photo):
+    fake.models["demo"][1].probability = float("nan")
+    assert problem(gateway.classify(photo)) == (502, "model-server-error")
+
+
+def test_a_slow_model_is_504_at_the_deadline(fake, gateway, photo):
+    fake.models["demo"][1].delay_seconds = 1.0
+    started_at = time.monotonic()
+    response = gateway.client.post(
+        "/classify", files={"file": photo}, headers={"X-Request-Timeout-Ms": "200"}
+    )
+    assert problem(response) == (504, "deadline-exceeded")
+    assert 0.2 <= time.monotonic() - started_at < 0.9
+
+
+def test_a_wait_beyond_the_deadline_is_refused_at_once(fake, photo):
+    fake.models["demo"][1].delay_seconds = 0.3
+    with (
+        running_gateway(fake.url, max_batch_size=1, max_in_flight_batches=1) as gateway,
+        ThreadPoolExecutor(8) as threads,
+    ):
+        gateway.classify(photo)
+
+        def ask(_):
+            headers = {"X-Request-Timeout-Ms": "1000"}
+            return gateway.client.post("/classify", files={"file": photo}, headers=headers)
+
+        answers = list(threads.map(ask, range(8)))
+        refused = [answer for answer in answers if answer.status_code == 429]
+        assert {answer.status_code for answer in answers} == {200, 429}
+        for answer in refused:
+            assert problem(answer) == (429, "overloaded")
+            assert int(answer.headers["Retry-After"]) >= 1
+            assert answer.elapsed.total_seconds() < 0.25
+
+
+def test_more_images_than_the_queue_holds_are_refused(fake, photo):
+    fake.models["demo"][1].delay_seconds = 0.5
+    with (
+        running_gateway(fake.url, max_queue=2) as gateway,
+        ThreadPoolExecutor(6) as threads,
+    ):
+        statuses = sorted(
+            response.status_code for response in threads.map(gateway.classify, [photo] * 6)
+        )
+        assert statuses == [200, 200, 429, 429, 429, 429]
+        files = [("files", ("a", photo))] * 3
+        assert problem(gateway.client.post("/classify/batch", files=files)) == (429, "overloaded")
+
+
+def test_uploads_beyond_the_memory_for_them_are_refused(fake):
+    with running_gateway(
+        fake.url,
+        max_body_bytes=2_000_000,
+        max_batch_body_bytes=2_000_000,
+        max_buffered_bytes=3_000_000,
+    ) as gateway:
+        host, port = gateway.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=5) as connection:
+            connection.sendall(
+                b"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n"
+                b"Content-Length: 1900000\r\n\r\nabc"
+            )
+            wait_until(lambda: gateway.services.admission.bytes == 1_900_000, "it is held")
+            headers = {"Content-Type": "image/jpeg"}
+            refused = gateway.client.post("/classify", content=bytes(1_500_000), headers=headers)
+            assert problem(refused) == (429, "overloaded")
+        wait_until(lambda: gateway.services.admission.bytes == 0, "it is given back")
+
+
+def test_a_body_that_stalls_is_ended_at_the_deadline(gateway):
+    host, port = gateway.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=5) as connection:
+        connection.sendall(
+            b"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n"
+            b"X-Request-Timeout-Ms: 100\r\nContent-Length: 1000\r\n\r\nabc"
+        )
+        answer = connection.recv(4096)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"did not arrive within the deadline" in answer
+
+
+def test_a_client_that_leaves_frees_its_place(fake, photo):
+    fake.models["demo"][1].delay_seconds = 1.5
+    with running_gateway(fake.url) as gateway:
+        with (
+            httpx.Client(base_url=gateway.url, timeout=0.3) as impatient,
+            pytest.raises(httpx.ReadTimeout),
+        ):
+            impatient.post("/classify", files={"file": photo})
+        wait_until(lambda: gateway.services.admission.images == 0, "it is free", seconds=1.0)
+        assert 'status="499"' in gateway.client.get("/metrics").text
+
+
+def test_a_model_that_is_loading_is_503_not_404(fake, gateway, photo):
+    fake.models["demo"] = {1: FakeVersion(state="LOADING")}
+    response = gateway.classify(photo)
+    assert problem(response) == (503, "model-not-ready")
+    assert response.headers["Retry-After"] == "1"
+    fake.models["demo"][1].state = "AVAILABLE"
+    assert gateway.classify(photo).status_code == 200

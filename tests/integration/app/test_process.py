@@ -1,0 +1,128 @@
+"""`python -m app` as a process: starting, refusing, stopping, and what it never loads."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.gateway import gateway_process, wait_until
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def run(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env={"PATH": "/usr/bin:/bin", **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_help_says_what_it_is_and_where_the_settings_are():
+    result = run("-m", "app", "--help")
+    assert result.returncode == 0
+    for words in ("--model-server-url", "docs/configuration.md", "GATEWAY_", "SIGTERM"):
+        assert words in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({}, "GATEWAY_MODEL_NAME is not set"),
+        ({"GATEWAY_MODEL_NAME": "m", "GATEWAY_PORT": "x"}, "GATEWAY_PORT: "),
+        ({"GATEWAY_MODEL_NAME": "m", "GATEWAY_MODEL_SERVER_URL": "host"}, "GATEWAY_MODEL_SERVER"),
+    ],
+)
+def test_bad_settings_are_one_line_and_exit_2(environment, message):
+    result = run("-m", "app", **environment)
+    assert result.returncode == 2
+    assert result.stderr.startswith(f"error: {message}")
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_port_in_use_is_an_error_not_a_traceback(fake):
+    with gateway_process(fake.url) as gateway:
+        port = gateway.url.rsplit(":", 1)[1]
+        result = run("-m", "app", "--port", port, "--host", "127.0.0.1", GATEWAY_MODEL_NAME="demo")
+    assert result.returncode not in {0, None}
+    assert "address already in use" in result.stdout + result.stderr
+    assert "Traceback" not in result.stdout + result.stderr
+
+
+def test_the_gateway_never_loads_tensorflow():
+    code = """
+import sys
+for name in ("tensorflow", "tensorflow_serving", "keras"):
+    sys.modules[name] = None
+import app.main, app.server, app.model_server.grpc_client, app.model_server.rest_client
+assert not [name for name in sys.modules if name.startswith(("tensorflow.", "keras.", "sklearn"))]
+"""
+    result = run("-c", code)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_only_the_protocol_in_use_is_loaded():
+    code = """
+import sys
+from app.main import create_app
+from app.settings import Settings
+create_app(Settings(model_name="m", model_server_url="http://localhost:1"))
+assert "grpc" not in sys.modules
+create_app(Settings(model_name="m", model_server_url="grpc://localhost:1"))
+assert "grpc" in sys.modules
+"""
+    result = run("-c", code)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_turns_readiness_first_and_lets_requests_finish(fake, photo, number):
+    fake.models["demo"][1].delay_seconds = 1.0
+    with (
+        gateway_process(fake.url, GATEWAY_DRAIN_DELAY_SECONDS="0.5") as gateway,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        pending = thread.submit(gateway.client.post, "/classify", files={"file": photo})
+        wait_until(lambda: fake.batch_sizes, "the request is in flight")
+        gateway.process.send_signal(number)
+        wait_until(
+            lambda: httpx.get(f"{gateway.url}/readyz", trust_env=False).status_code == 503,
+            "not ready",
+            seconds=0.5,
+        )
+        assert pending.result().status_code == 200
+        assert gateway.process.wait(10) == 0
+    log = "".join(gateway.log)
+    assert "Traceback" not in log
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{gateway.url}/livez", trust_env=False)
+
+
+def test_each_request_is_one_json_line_with_its_facts(fake, photo):
+    with gateway_process(fake.url) as gateway:
+        gateway.client.post(
+            "/classify?top_k=1", files={"file": photo}, headers={"X-Request-Id": "a"}
+        )
+        gateway.client.post("/classify", files={"file": b"junk"}, headers={"X-Request-Id": "b"})
+        gateway.client.get("/livez")
+        gateway.terminate()
+    lines = [json.loads(line) for line in gateway.log]
+    good, bad = [line for line in lines if line["event"] == "request"]
+    expected = {
+        "request_id": "a", "method": "POST", "route": "/classify", "status": 200, "model": "demo",
+        "version": 1, "batch_size": 1, "image_bytes": len(photo), "level": "info",
+    }  # fmt: skip
+    assert {key: good[key] for key in expected} == expected
+    assert {"duration_ms", "decode_ms", "queue_ms", "inference_ms", "timestamp"} <= good.keys()
+    assert (bad["status"], bad["problem"], bad["level"]) == (422, "invalid-image", "info")
