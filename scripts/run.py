@@ -73,7 +73,7 @@ class Processes(AbstractContextManager["Processes"]):
 
     def start(self, name: str, command: list[str], **environment: str) -> None:
         """Start a child in its own session: Ctrl-C reaches us alone, and we stop it in order."""
-        console.print(f"[dim]$ {shlex.join(command)}[/dim]", markup=True)
+        _show(command)
         child = subprocess.Popen(
             command,
             env={**os.environ, **environment},
@@ -107,6 +107,12 @@ class Processes(AbstractContextManager["Processes"]):
                     time.sleep(0.05)
                 child.kill()
             child.wait()
+
+
+def _show(command: list[str]) -> None:
+    """Print a command as a person would type it."""
+    program = "python" if command[0] == sys.executable else command[0]
+    console.print(f"$ {shlex.join([program, *command[1:]])}", style="dim", markup=False)
 
 
 def _die_with_parent() -> None:
@@ -145,39 +151,30 @@ def model_name(application: str) -> str:
 def publish_if_missing(models: Path, wanted: str, weights: str) -> str:
     """Make sure there is a version to serve; return the model's name."""
     application = choose_model(models, wanted)
-    name = model_name(application)
-    if published_versions(models, name):
-        return name
-    if name == DIGITS:
-        _export(["demo", "--base-path", str(models)], f"could not train and publish {DIGITS}")
-        return DIGITS
-    command = ["export", "--application", application, "--name", name, "--base-path", str(models)]
-    command += ["--weights", weights or "imagenet"]
-    if wanted or weights:
-        _export(
-            command, f"could not publish {application}; without a network: make run MODEL=digits"
+    code = _ensure(models, application, weights)
+    if code == EXIT_FAILED and not (wanted or weights) and application == DEFAULT_APPLICATION:
+        console.print(
+            f"[yellow]{application}'s weights are not to be had here: serving {DIGITS} instead "
+            f"(with a weights file: make run MODEL={application} WEIGHTS=FILE)[/yellow]"
         )
-        return name
-    if _run_exporter(command) == 0:
-        return name
-    console.print(
-        f"[yellow]{DEFAULT_APPLICATION}'s weights are not to be had here: serving {DIGITS} instead "
-        f"(with a weights file: make run MODEL={DEFAULT_APPLICATION} WEIGHTS=FILE)[/yellow]"
-    )
-    _export(["demo", "--base-path", str(models)], f"could not train and publish {DIGITS}")
-    return DIGITS
-
-
-def _export(arguments: list[str], failure: str) -> None:
-    code = _run_exporter(arguments)
+        application = DIGITS
+        code = _ensure(models, application, weights)
     if code != 0:
-        raise RunError(f"{failure} (exit code {code})")
+        hint = "" if application == DIGITS else "; without a network: make run MODEL=digits"
+        raise RunError(f"{application} could not be published; the reason is above{hint}")
+    return model_name(application)
+
+
+def _ensure(models: Path, application: str, weights: str) -> int:
+    """Publish a version unless there is one; the exporter's exit code."""
+    command = ["ensure", "--model", application, "--base-path", str(models)]
+    return _run_exporter(command + (["--weights", weights] if weights else []))
 
 
 def _run_exporter(arguments: list[str]) -> int:
     """Run the exporter to its end; on Ctrl-C it gets one SIGINT, from us, and cleans up."""
     command = [sys.executable, "-m", "exporter", *arguments]
-    console.print(f"[dim]$ {shlex.join(['python', *command[1:]])}[/dim]")
+    _show(command)
     with subprocess.Popen(
         command,
         start_new_session=True,
@@ -215,7 +212,7 @@ def wait_until_ready(processes: Processes, url: str) -> None:
                 with urllib.request.urlopen(f"{url}/readyz", timeout=2):  # noqa: S310 - our own http URL
                     return
             except (urllib.error.URLError, OSError):
-                time.sleep(0.1)
+                time.sleep(0.25)
     raise RunError(f"the model did not answer within {READY_SECONDS:.0f} s; the log is above")
 
 

@@ -84,7 +84,7 @@ def test_a_dropped_picture_is_classified(page, digits):
 def test_a_file_that_is_no_picture_gets_the_problem_in_words(page, digits):
     choose(page, "notes.txt", b"not a picture at all", "text/plain")
     page.wait_for_selector("#problem:visible")
-    assert "415" in page.inner_text("#problem .meta")
+    assert "422" in page.inner_text("#problem .meta")
     assert page.inner_text("#problem h2").strip()
     choose(page, "digit.png", digits.held_out[0][0])  # and it recovers
     page.wait_for_selector("#result:visible")
