@@ -14,11 +14,13 @@ import threading
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from serving import options
+from serving import config, options
 from serving.core.errors import ServingError
 
 if TYPE_CHECKING:
     from serving.options import CommandLine, Options
+    from serving.server import Server
+
 
 _log = logging.getLogger("serving")
 
@@ -46,37 +48,50 @@ def main() -> int:
 def _serve(chosen: Options) -> int:
     # Blocked before any thread starts, so that only the main thread, in sigwait, gets them.
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
-    from serving.server import Server  # noqa: PLC0415 - TensorFlow takes seconds: not for --help
-
     try:
-        server = Server(chosen)
+        server_config = config.from_options(chosen)
+        from serving.server import Server  # noqa: PLC0415 - imports TensorFlow, which takes seconds
+
+        server = Server(chosen, server_config)
     except ServingError as error:
         return _failed(error)
-    failures: list[BaseException] = []
-
-    def start() -> None:
-        try:
-            server.start()
-        except BaseException as error:  # noqa: BLE001 - the main thread must wake
-            failures.append(error)
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    starting = threading.Thread(target=start, name="start")
-    starting.start()
-    signal.sigwait(_STOP_SIGNALS)
+    failure = _start_and_wait(server)
     _end_at_next_signal()
-    if not failures:
+    if failure is None:
         _log.info("draining")
     is_drained = server.stop()
-    starting.join()
-    if failures:
-        return _failed(failures[0])
+    if failure is not None:
+        return _failed(failure)
     if not is_drained:
         # Threads that still run a model would keep the interpreter from ending.
         _log.warning("requests were still running after --drain_timeout_seconds")
         logging.shutdown()
         os._exit(0)
     return 0
+
+
+def _start_and_wait(server: Server) -> BaseException | None:
+    """Start on another thread and wait here for a signal; what went wrong, if that came first."""
+    lock = threading.Lock()
+    failures: list[BaseException] = []
+    is_stopping = False
+
+    def start() -> None:
+        try:
+            server.start()
+        except BaseException as error:  # noqa: BLE001 - the main thread must wake
+            with lock:
+                if not is_stopping:
+                    failures.append(error)
+                    os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=start, name="start").start()
+    signal.sigwait(_STOP_SIGNALS)
+    with lock:
+        is_stopping = True
+        if failures and signal.sigpending() & _STOP_SIGNALS:
+            signal.sigwait(_STOP_SIGNALS)  # a user's signal came first; this one is our own
+    return failures[0] if failures else None
 
 
 def _end_at_next_signal() -> None:

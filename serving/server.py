@@ -12,11 +12,11 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from serving import config
 from serving.batching import BatchingParameters, read_parameters
 from serving.configuration import ConfigFilePoller, Configuration
 from serving.core.errors import Code, ServingError, invalid_argument
@@ -33,6 +33,7 @@ from serving.rest_server import RestServer
 from serving.source import FileSystemSource
 
 if TYPE_CHECKING:
+    from serving.config import ServerConfig
     from serving.core.loader import Load
     from serving.options import Options
 
@@ -45,8 +46,8 @@ _MILLIS = 1_000
 class Server:
     """The model server of one process: `start`, then `stop` from another thread or afterwards."""
 
-    def __init__(self, options: Options) -> None:
-        """Check the options and the config; nothing is loaded and nothing listens yet.
+    def __init__(self, options: Options, server_config: ServerConfig) -> None:
+        """Check the options; nothing is loaded and nothing listens yet.
 
         Raises:
             ServingError: what to print before exiting.
@@ -54,7 +55,7 @@ class Server:
         if options.rest_api_port and options.rest_api_port == options.port:
             raise invalid_argument("--rest_api_port cannot be same as --port.")
         self._options = options
-        self._config = config.from_options(options)
+        self._config = server_config
         self._metrics = Metrics()
         self._metrics_path = _metrics_path(options)
         self._manager = _manager(options, ModelLoader(options, _batching(options), self._metrics))
@@ -69,6 +70,8 @@ class Server:
             allow_labels_for_unavailable=options.allow_version_labels_for_unavailable_models,
         )
         self._inference = Inference(self._manager, labels, self._metrics)
+        self._lock = threading.Lock()
+        self._is_stopping = False
         self._poller: ConfigFilePoller | None = None
         self._grpc: GrpcServer | None = None
         self._rest: RestServer | None = None
@@ -84,18 +87,15 @@ class Server:
         # What is alive now stays: collections after a swap need not walk TensorFlow's modules.
         gc.collect()
         gc.freeze()
-        self._listen()
-        options = self._options
-        if options.model_config_file and options.model_config_file_poll_wait_seconds > 0:
-            self._poller = ConfigFilePoller(
-                options.model_config_file,
-                options.model_config_file_poll_wait_seconds,
-                self._configuration,
-            )
-            self._poller.start()
+        with self._lock:
+            if not self._is_stopping:
+                self._listen()
+                self._poll_config()
 
     def stop(self) -> bool:
         """Drain, then free everything; False when requests were still running at the deadline."""
+        with self._lock:
+            self._is_stopping = True
         deadline = time.monotonic() + self._options.drain_timeout_seconds
         is_drained = self._drain(deadline)
         self._manager.stop()
@@ -119,6 +119,16 @@ class Server:
         if self._rest:
             self._rest.start()
             _log.info("Exporting HTTP/REST API at:localhost:%d ...", options.rest_api_port)
+
+    def _poll_config(self) -> None:
+        options = self._options
+        if options.model_config_file and options.model_config_file_poll_wait_seconds > 0:
+            self._poller = ConfigFilePoller(
+                options.model_config_file,
+                options.model_config_file_poll_wait_seconds,
+                self._configuration,
+            )
+            self._poller.start()
 
     def _rest_app(self) -> AsgiApp:
         options = self._options
