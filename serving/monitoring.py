@@ -72,11 +72,11 @@ class Metrics:
         """
         self._requests.add((model_name, code.name), 1)
         if code is Code.OK:
-            self._request_latency.observe((model_name, api, entrypoint), seconds * _MICROS)
+            self._request_latency.observe((model_name, api, entrypoint), round(seconds * _MICROS))
 
     def observe_runtime(self, *, model_name: str, api: str, seconds: float) -> None:
         """Time one run of a graph. `api` is "Predict", "Classify" or "Regress"."""
-        self._runtime_latency.observe((model_name, api, "TF1"), seconds * _MICROS)
+        self._runtime_latency.observe((model_name, api, "TF1"), round(seconds * _MICROS))
 
     def observe_examples(self, *, model_name: str, count: int) -> None:
         """Count the tf.Examples of one request."""
@@ -85,7 +85,7 @@ class Metrics:
 
     def observe_warmup(self, *, model_path: str, code: Code, seconds: float) -> None:
         """Time the warmup of one version."""
-        self._warmup_latency.observe((model_path, code.name), seconds * _MICROS)
+        self._warmup_latency.observe((model_path, code.name), round(seconds * _MICROS))
 
     def observe_load(self, *, model_path: str, is_loaded: bool, seconds: float) -> None:
         """Count one attempt to load a version; the time of successful ones adds up."""

@@ -30,6 +30,7 @@ class Model:
     error: Exception | None = None
     timeouts: list = field(default_factory=list)
     examples: list = field(default_factory=list)
+    results: list | None = None
     signatures: dict = field(default_factory=lambda: {"serving_default": SIGNATURE})
 
     def predict(self, inputs, *, signature_name, timeout_seconds):
@@ -40,11 +41,13 @@ class Model:
 
     def classify(self, examples, *, signature_name, timeout_seconds):
         self.examples.append((examples, signature_name, timeout_seconds))
-        return Classification(ModelSpec("m"), [[ClassScore("pos", float(np.float32(0.1)))]])
+        found = [[ClassScore("pos", float(np.float32(0.1)))]]
+        return Classification(ModelSpec("m"), found if self.results is None else self.results)
 
     def regress(self, examples, *, signature_name, timeout_seconds):
         self.examples.append((examples, signature_name, timeout_seconds))
-        return Regression(ModelSpec("m"), [1.0, float("nan")])
+        found = [1.0, float("nan")]
+        return Regression(ModelSpec("m"), found if self.results is None else self.results)
 
 
 class Inference:
@@ -449,3 +452,38 @@ def test_a_client_that_goes_away_gets_no_answer(inference):
     asyncio.run(create_rest_app(inference)(scope, receive, send))
 
     assert inference.specs == []
+
+
+def test_the_application_lives_and_dies_with_its_server(inference):
+    incoming = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
+    sent = []
+
+    async def receive():
+        return next(incoming)
+
+    async def send(message):
+        sent.append(message["type"])
+
+    asyncio.run(create_rest_app(inference)({"type": "lifespan"}, receive, send))
+
+    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+
+def test_no_results_have_no_json(ask, model):
+    model.results = []
+
+    for method in ("classify", "regress"):
+        reply = ask("POST", f"/v1/models/m:{method}", b'{"examples": [{}]}')
+        assert reply.status == 400
+        assert reply.json["error"].startswith("Cannot convert empty ")
+
+
+def test_examples_are_read_exactly_where_python_would_differ(ask, model):
+    body = b'{"examples": [{"\xff": 1, "a": [1e39, 18446744073709551616], "a": "last"}]}'
+
+    ask("POST", "/v1/models/m:regress", body)
+
+    ((sent, _, _),) = model.examples
+    feature = sent.example_list.examples[0].features.feature
+    assert list(feature["\ufffd"].int64_list.value) == [1]
+    assert list(feature["a"].bytes_list.value) == [b"last"]
