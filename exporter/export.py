@@ -20,7 +20,7 @@ from exporter.catalog import IMAGENET_CLASS_COUNT
 from exporter.choices import Activation, Freeze, Preprocess
 from exporter.classifier import Classifier, make_classifier
 from exporter.errors import FailedError, UsageError, first_line
-from exporter.freeze import freeze, should_freeze, trace
+from exporter.freeze import freeze, trace
 from exporter.replay import Checked
 from exporter.signatures import Signatures
 
@@ -102,8 +102,7 @@ def export(
     k = _top_k(request.k, classifier.class_count)
     report.step("building the graph")
     concrete, weight_bytes = trace(classifier.classify, height=image.height, width=image.width)
-    is_frozen = should_freeze(request.freeze, weight_bytes)
-    classify = freeze(concrete) if is_frozen else concrete
+    classify, is_frozen = freeze(concrete, weight_bytes, request.freeze)
     signatures = Signatures(classify, image=image, labels=[each.label for each in classes], k=k)
     report.step("comparing with the source")
     answers = gate.golden_answers(signatures, files, pixels, classifier)

@@ -9,7 +9,7 @@ from tensorflow.python.framework.convert_to_constants import (
     convert_variables_to_constants_v2,  # what tf.lite and TF-TRT use; there is no public name
 )
 
-from exporter.errors import RefusedError, first_line
+from exporter.errors import FailedError, RefusedError, first_line
 from exporter.quiet import quiet_native_stderr
 
 if TYPE_CHECKING:
@@ -38,36 +38,45 @@ def trace(
     return concrete, weight_bytes
 
 
-def should_freeze(choice: Freeze, weight_bytes: int) -> bool:
-    """Decide by size.
+def freeze(
+    concrete: Any, weight_bytes: int, choice: Freeze
+) -> tuple[Callable[[tf.Tensor], tf.Tensor], bool]:
+    """Fold the variables in, if that is wanted and possible.
+
+    Returns:
+        uint8 [N,H,W,3] to float32 [N,C], and whether it is frozen.
 
     Raises:
-        RefusedError: `always`, but too large.
+        RefusedError: `always`, but too large, or not all of it are variables.
     """
-    fits = weight_bytes <= MAX_FROZEN_BYTES
-    if choice == "always" and not fits:
-        raise RefusedError(
-            f"{weight_bytes / 1e9:.1f} GB of weights do not fit into a frozen graph (2 GB); "
-            "use --freeze auto"
-        )
-    return choice != "never" and fits
+    if choice == "never":
+        return concrete, False
+    obstacle = _too_large(weight_bytes)
+    if obstacle is None:
+        frozen = _to_constants(concrete)
+        if frozen is not None:
+            return frozen, True
+        obstacle = "the graph holds lookup tables or the like, which are no constants"
+    if choice == "always":
+        raise RefusedError(f"{obstacle}; use --freeze auto")
+    return concrete, False
 
 
-def freeze(concrete: Any) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Fold the variables in.
+def _too_large(weight_bytes: int) -> str | None:
+    if weight_bytes <= MAX_FROZEN_BYTES:
+        return None
+    return f"{weight_bytes / 1e9:.1f} GB of weights do not fit into a frozen graph (2 GB)"
 
-    Raises:
-        RefusedError: something but variables is held outside the graph (a lookup table, say).
-    """
+
+def _to_constants(concrete: Any) -> Callable[[tf.Tensor], tf.Tensor] | None:
     try:
         with quiet_native_stderr():
             frozen = convert_variables_to_constants_v2(concrete)
     except Exception as error:
-        raise RefusedError(
-            f"the graph cannot be frozen ({first_line(error)}); use --freeze never"
-        ) from error
-    if frozen.captured_inputs:
-        raise RefusedError("the graph keeps tables or other resources; use --freeze never")
+        reason = first_line(error)
+        raise FailedError(f"the graph cannot be frozen: {reason}; use --freeze never") from error
+    if len(frozen.inputs) != 1:
+        return None  # what could not be folded in would have to be fed
 
     def call(images: tf.Tensor) -> tf.Tensor:
         return frozen(images)[0]

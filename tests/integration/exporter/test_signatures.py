@@ -96,7 +96,7 @@ def test_top_k_encoded_refuses_what_is_no_image(loaded, data):
 def test_the_model_card_comes_once_per_query(loaded, exported):
     texts = loaded[0]["model_card"](query=tf.zeros([3], tf.int32))["card"].numpy().tolist()
     assert len(texts) == 3
-    assert {ModelCard.model_validate_json(text) for text in texts} == {exported.card}
+    assert all(ModelCard.model_validate_json(text) == exported.card for text in texts)
     assert json.loads(texts[0])["schema_version"] == 1
 
 
