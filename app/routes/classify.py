@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic_core import to_json
 
 from app.classifier import Classification
-from app.dependencies import DeadlineDep, QueryDep, RecordDep, ServicesDep
+from app.dependencies import DeadlineDep, QueryDep, record_of, services_of
 from app.errors import GatewayError, RequestError
 from app.middleware import RequestRecord
 from app.problems import problem_body
@@ -60,14 +60,9 @@ _IMAGES: Final = {
 
 
 @router.post("/classify", response_model=ClassifyAnswer, openapi_extra=_ONE_IMAGE)
-async def classify(
-    request: Request,
-    services: ServicesDep,
-    record: RecordDep,
-    query: QueryDep,
-    deadline: DeadlineDep,
-) -> Response:
+async def classify(request: Request, query: QueryDep, deadline: DeadlineDep) -> Response:
     """Classify one image: multipart field `file`, or the raw bytes as the body."""
+    services, record = services_of(request), record_of(request)
     limit = services.settings.max_body_bytes
     try:
         with services.admission.enter() as reservation:
@@ -89,14 +84,9 @@ async def classify(
 
 
 @router.post("/classify/batch", response_model=BatchAnswer, openapi_extra=_IMAGES)
-async def classify_batch(
-    request: Request,
-    services: ServicesDep,
-    record: RecordDep,
-    query: QueryDep,
-    deadline: DeadlineDep,
-) -> Response:
+async def classify_batch(request: Request, query: QueryDep, deadline: DeadlineDep) -> Response:
     """Classify several images (multipart field `files`, repeated): a result or a problem each."""
+    services, record = services_of(request), record_of(request)
     settings = services.settings
     try:
         with services.admission.enter() as reservation:
