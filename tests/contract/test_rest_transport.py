@@ -31,7 +31,7 @@ def ask(url, method, path, body=None, version="1.1", **headers):
         ("GET  HTTP/1.1", 400),
         ("nonsense", 400),
         ("GET / HTTP/1.1", 404),
-        ("GET * HTTP/1.1", 400),
+        ("GET * HTTP/1.1", 404),
     ],
 )
 def test_what_is_outside_the_api_gets_a_page_and_a_closed_connection(
