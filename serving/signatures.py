@@ -13,6 +13,7 @@ from google.protobuf import text_format
 from tensorflow.core.protobuf import meta_graph_pb2
 
 from serving.core.errors import Code, ServingError, invalid_argument
+from serving.tensors import dtype_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -171,10 +172,7 @@ def regression_values(
             f"Input batch size did not match output batch size: {count} vs. {values.shape[0]}"
         )
     if values.dtype != np.float32:
-        raise invalid_argument(
-            "Expected output Tensor of DT_FLOAT.  Got: "
-            f"{signature.outputs[_REGRESSION_OUTPUT].dtype}"
-        )
+        raise invalid_argument(f"Expected output Tensor of DT_FLOAT.  Got: {dtype_name(values)}")
     return values.reshape(-1).tolist()
 
 
@@ -257,7 +255,7 @@ def _matrix(
         )
     if matrix.dtype != dtype:
         wanted = "DT_STRING" if dtype is np.object_ else "DT_FLOAT"
-        raise invalid_argument(f"Expected {name} Tensor of {wanted}. Got: {tensor.dtype}")
+        raise invalid_argument(f"Expected {name} Tensor of {wanted}. Got: {dtype_name(matrix)}")
     if matrix.shape[0] != count:
         raise invalid_argument(
             f"Expected {name} output batch size of {count}. Got: {matrix.shape[0]}"
