@@ -12,7 +12,6 @@ within the deadline and under a budget, so that retries never multiply an overlo
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
@@ -28,7 +27,7 @@ from app.model_server.base import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
     import numpy as np
     import numpy.typing as npt
@@ -254,12 +253,8 @@ class ModelServerPool:
         if member.is_retired and not member.in_flight:
             self._spawn(member.server.aclose())
 
-    def _spawn(self, work: Awaitable[None]) -> None:
-        async def run() -> None:
-            with suppress(asyncio.CancelledError):
-                await work
-
-        task = asyncio.create_task(run())
+    def _spawn(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
