@@ -39,7 +39,7 @@ _CORS: Headers = [
 ]
 # Where the protocol (see `protocol`) leaves the request target as it came.
 TARGET_EXTENSION = "serving.target"
-_AUTHORITY = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+_AUTHORITY = re.compile(rb"\A[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 _WEB_ORIGIN = re.compile(rb"https?://")
 _THREADS_PER_CORE = 4
 
@@ -142,7 +142,9 @@ class _RestApp:
             text = f"Unexpected path: {target}. Should be {self._metrics_path}"
             await _send(send, HTTPStatus.BAD_REQUEST, _TEXT, text.encode())
             return
-        await _send(send, HTTPStatus.OK, _TEXT, metrics.exposition().encode())
+        # Not in the pool: monitoring has to see a server whose threads are all busy.
+        text = await asyncio.to_thread(metrics.exposition)
+        await _send(send, HTTPStatus.OK, _TEXT, text.encode())
 
 
 def _target(scope: Scope) -> str:

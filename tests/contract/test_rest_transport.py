@@ -52,7 +52,8 @@ def test_what_is_outside_the_api_gets_a_page_and_a_closed_connection(
     ("target", "name"),
     [
         ("/v1/models/nope#x", "nope#x"),
-        ("/v1/models/nope?x=1&y", "nope?x=1&y"),
+        ("/v1/models/nope?x=1&y=%2F", "nope?x=1&y=/"),
+        ("/v1/models/nope?", "nope?"),
         ("http://other.example/v1/models/nope", "nope"),
     ],
 )

@@ -172,6 +172,7 @@ def test_predict_runs_the_model_that_the_path_names(path, spec, ask, inference):
         ("GET", "/v1/models/m/versions/1/labels/x"),
         ("GET", "/v1/"),
         ("GET", "/v1/anything"),
+        ("GET", "/v1/models/m?u=http://other.example/v1/models/m"),
     ],
 )
 def test_what_the_api_does_not_have_is_malformed(method, path, ask):
