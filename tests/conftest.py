@@ -18,6 +18,11 @@ def pytest_addoption(parser):
             action="store_true",
             help=f"fail, not skip, when none of {', '.join(programs)} is installed",
         )
+    group.addoption(
+        "--require-docker",
+        action="store_true",
+        help="fail, not skip, when no Docker engine answers (tests/docker)",
+    )
 
 
 def program(request, name):

@@ -59,7 +59,9 @@ _SPECS: dict[tuple[str, str], dict[str, Any]] = {
     ("monitoring.coreos.com/v1", "PrometheusRule"): _closed(
         {
             "groups": _many(
-                _closed({"name": _STRING, "interval": _STRING, "rules": _many(_RULE)}, "name", "rules")
+                _closed(
+                    {"name": _STRING, "interval": _STRING, "rules": _many(_RULE)}, "name", "rules"
+                )
             )
         },
         "groups",

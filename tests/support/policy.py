@@ -200,7 +200,9 @@ def _container_ports(template: Object) -> set[Any]:
 
 def _backend_ports(objects: list[Object]) -> Problems:
     """Routes and monitors name Service ports that exist."""
-    services = {each["metadata"]["name"]: each["spec"]["ports"] for each in of_kind(objects, "Service")}
+    services = {
+        each["metadata"]["name"]: each["spec"]["ports"] for each in of_kind(objects, "Service")
+    }
     for each in of_kind(objects, "Ingress"):
         for rule in each["spec"]["rules"]:
             for path in rule["http"]["paths"]:
@@ -308,7 +310,9 @@ def network(objects: list[Object]) -> Problems:
     for flow in sorted(flows - wanted):
         yield f"{flow[0]} may reach {flow[1]} on {flow[2]}"
     for each in policies:
-        if "ingress" in each["spec"] and any(not rule.get("from") for rule in each["spec"]["ingress"]):
+        if "ingress" in each["spec"] and any(
+            not rule.get("from") for rule in each["spec"]["ingress"]
+        ):
             yield f"{identity(each)}: anybody may enter"
         if "egress" in each["spec"] and any(not rule.get("to") for rule in each["spec"]["egress"]):
             yield f"{identity(each)}: may call anybody"

@@ -84,9 +84,7 @@ def test_model_server_flags_are_those_of_compose(rendered):
 
 
 def test_production_rules_are_those_of_compose(rendered):
-    rules = yaml.safe_load(
-        (manifests.ROOT / "deploy/monitoring/prometheus/rules.yml").read_text()
-    )
+    rules = yaml.safe_load((manifests.ROOT / "deploy/monitoring/prometheus/rules.yml").read_text())
     production = rendered["k8s/overlays/production"]
     assert manifests.named(production, "PrometheusRule", "sightserve")["spec"] == rules
 

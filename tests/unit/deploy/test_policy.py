@@ -106,7 +106,9 @@ FAULTS = {
     "service port": lambda o: manifests.named(o, "Service", "gateway")["spec"]["ports"][0].update(
         targetPort="web"
     ),
-    "probe port": lambda o: container_of(o, "gateway")["startupProbe"]["httpGet"].update(port="web"),
+    "probe port": lambda o: container_of(o, "gateway")["startupProbe"]["httpGet"].update(
+        port="web"
+    ),
     "ingress port": lambda o: manifests.named(o, "Ingress", "gateway")["spec"]["rules"][0]["http"][
         "paths"
     ][0]["backend"]["service"]["port"].update(name="https"),
@@ -133,11 +135,13 @@ FAULTS = {
         ingress=[{"ports": [{"port": "grpc"}]}]
     ),
     "cut off": lambda o: policy_of(o, "gateway").update(egress=[]),
-    "wrong flow": lambda o: policy_of(o, "tf-serving")["ingress"].append(
-        {"from": [{"podSelector": {}}], "ports": [{"port": "grpc"}]}
-    )
-    or policy_of(o, "exporter")["egress"].append(
-        {"to": [{"podSelector": {}}], "ports": [{"port": "grpc"}]}
+    "wrong flow": lambda o: (
+        policy_of(o, "tf-serving")["ingress"].append(
+            {"from": [{"podSelector": {}}], "ports": [{"port": "grpc"}]}
+        )
+        or policy_of(o, "exporter")["egress"].append(
+            {"to": [{"podSelector": {}}], "ports": [{"port": "grpc"}]}
+        )
     ),
 }
 
