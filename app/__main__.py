@@ -56,8 +56,8 @@ def main(
     ] = None,
 ) -> None:
     """Read the settings and serve until a signal."""
-    _tame_memory()
-    from app.settings import SettingsError, load_settings  # noqa: PLC0415 - after _tame_memory
+    _tame_libraries()
+    from app.settings import SettingsError, load_settings  # noqa: PLC0415 - see above
 
     try:
         settings = load_settings(
@@ -82,13 +82,17 @@ def main(
         raise typer.Exit(1)
 
 
-def _tame_memory() -> None:
-    """Few malloc arenas, large blocks by mmap: decoded photos go back to the system at once.
+def _tame_libraries() -> None:
+    """Set what libraries read when they are loaded, so before any of them is.
+
+    Few malloc arenas, large blocks by mmap: decoded photos go back to the system at once.
 
     Without it glibc keeps an arena per decode thread, and raises its mmap threshold to the largest
     block ever freed (32 MB), so that one large photo costs memory for good. NumPy's linear algebra
-    is not used: one thread saves its buffers.
+    is not used: one thread saves its buffers. gRPC's own log of connection events is not JSON and
+    repeats what our lines say.
     """
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if sys.platform != "linux":
         return

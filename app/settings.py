@@ -109,7 +109,8 @@ class Settings(BaseSettings):
         default=64_000_000,
         ge=1,
         le=1_000_000_000,
-        description="Width x height of the largest image that is decoded.",
+        description="Width x height of the largest image that is decoded. Decoding takes up to 8 "
+        "bytes per pixel and thread (JPEG far less).",
     )
     decode_threads: int = Field(
         default_factory=_usable_cpus,
