@@ -64,6 +64,10 @@ class Configuration:
         for name in sorted(added):
             if not self._manager.wait_until_available(name, timeout_seconds):
                 raise ServingError(Code.DEADLINE_EXCEEDED, f"model {name} has not become available")
+        if not self._allow_labels_for_unavailable:
+            # Other versions of a model may still be loading when its first one answers.
+            for name, labels in new.labels.items():
+                self._manager.wait_until_loaded(name, labels.values(), timeout_seconds)
         self._check_labels(new)
         self._labels.replace(new.labels)
 

@@ -41,6 +41,7 @@ class FileSystemSource:
     def __init__(self, set_aspired: SetAspired, poll_wait_seconds: float) -> None:
         self._set_aspired = set_aspired
         self._poll_wait_seconds = poll_wait_seconds
+        # Held while polling too: a poll of the models of before must not revive a dropped one.
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._models: dict[str, ModelConfig] = {}
@@ -51,17 +52,15 @@ class FileSystemSource:
         with self._lock:
             dropped = self._models.keys() - {model.name for model in models}
             self._models = {model.name: model for model in models}
-        for model_name in dropped:
-            self._set_aspired(model_name, {})
-        if self._poll_wait_seconds >= 0:
-            self.poll()
+            for model_name in dropped:
+                self._set_aspired(model_name, {})
+            if self._poll_wait_seconds >= 0:
+                self._poll_all()
 
     def poll(self) -> None:
         """Look once at every base path."""
         with self._lock:
-            models = list(self._models.values())
-        for model in models:
-            self._poll_model(model)
+            self._poll_all()
 
     def start(self) -> None:
         """Poll in the background, unless the wait is 0 (once) or negative (never)."""
@@ -79,6 +78,10 @@ class FileSystemSource:
     def _run(self) -> None:
         while not self._stopping.wait(self._poll_wait_seconds):
             self.poll()
+
+    def _poll_all(self) -> None:
+        for model in self._models.values():
+            self._poll_model(model)
 
     def _poll_model(self, model: ModelConfig) -> None:
         try:

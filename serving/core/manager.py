@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -53,6 +53,8 @@ class _Model:
     held: dict[int, _Version] = field(default_factory=dict)
     history: dict[int, VersionState] = field(default_factory=dict)
 
+
+_BEFORE_AVAILABLE = frozenset({State.START, State.LOADING})
 
 _Action = Callable[[str, _Version], None]
 
@@ -125,6 +127,19 @@ class Manager:
                 lambda: self._stopping.is_set() or bool(self.available_versions(model_name)),
                 timeout_seconds,
             ) and bool(self.available_versions(model_name))
+
+    def wait_until_loaded(
+        self, model_name: str, versions: Iterable[int], timeout_seconds: float | None = None
+    ) -> None:
+        """Wait until none of these versions is about to load or loading."""
+        wanted = frozenset(versions)
+
+        def is_loaded() -> bool:
+            states = self.states(model_name)
+            return not any(s.version in wanted and s.state in _BEFORE_AVAILABLE for s in states)
+
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopping.is_set() or is_loaded(), timeout_seconds)
 
     def stop(self) -> None:
         """Cancel retries, wait for actions under way, and free every version."""

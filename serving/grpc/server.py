@@ -137,9 +137,9 @@ def _refuse(_body: bytes, context: grpc.ServicerContext) -> bytes:
 
 
 def _details(text: str) -> str:
-    encoded = text.encode()
+    encoded = text.encode(errors="replace")
     if len(encoded) <= _MAX_DETAILS:
-        return text
+        return encoded.decode()
     return encoded[:_MAX_DETAILS].decode(errors="ignore") + "...TRUNCATED"
 
 

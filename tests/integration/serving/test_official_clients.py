@@ -23,8 +23,16 @@ from tests.support.model_server import models_config, running_model_server
 def stub(tmp_path_factory, models):
     directory = tmp_path_factory.mktemp("official")
     config = directory / "models.config"
-    names = ("m", "t", "c")
-    config.write_text(models_config(*(f'name: "{n}" base_path: "{models}/{n}"' for n in names)))
+    both = (
+        "model_version_policy { all { } } "
+        'version_labels { key: "stable" value: 1 } version_labels { key: "canary" value: 2 }'
+    )
+    names = {"m": both, "t": "", "c": ""}
+    config.write_text(
+        models_config(
+            *(f'name: "{n}" base_path: "{models}/{n}" {more}' for n, more in names.items())
+        )
+    )
     with (
         running_model_server(directory, f"--model_config_file={config}") as server,
         grpc.insecure_channel(server.grpc_address) as channel,
@@ -45,6 +53,15 @@ def test_predict_as_the_tutorials_write_it(stub):
     response = stub.Predict(request, 30.0)
     scores = tf.make_ndarray(response.outputs["scores"])
     np.testing.assert_array_equal(scores, np.full((2, 4), 2, np.float32))
+
+
+@pytest.mark.parametrize(("label", "version"), [("stable", 1), ("canary", 2)])
+def test_labels_of_two_versions_are_there_from_the_start(stub, label, version):
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = "m"
+    request.model_spec.version_label = label
+    request.inputs["images"].CopyFrom(tf.make_tensor_proto(np.zeros([1, 8, 8, 3], np.uint8)))
+    assert stub.Predict(request, 30.0).model_spec.version.value == version
 
 
 @pytest.mark.parametrize("dtype", ["bool", "i8", "u8", "i16", "u16", "i32", "u32", "i64", "u64"])

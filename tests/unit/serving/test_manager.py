@@ -119,6 +119,20 @@ def test_a_version_that_is_wanted_again_while_it_unloads_comes_back(manager, eng
     assert engine.attempts == ["/m/1", "/m/1"]
 
 
+def test_waiting_for_versions_that_load(manager, engine):
+    gate = engine.gate("/m/1")
+    engine.broken.add("/m/2")
+    manager.set_aspired_versions("m", {1: "/m/1", 2: "/m/2"})
+    manager.wait_until_loaded("m", [2, 77], 10)
+    assert states(manager)[2] is State.END
+    reach(manager, {1: State.LOADING, 2: State.END})
+    manager.wait_until_loaded("m", [1], 0.01)
+    assert states(manager)[1] is State.LOADING
+    gate.set()
+    manager.wait_until_loaded("m", [1], 10)
+    assert states(manager)[1] is State.AVAILABLE
+
+
 def test_an_engine_defect_ends_the_version_not_the_model(engine):
     def load(model_name, version, path):
         if version == 1:
