@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from app.decoder import DecodedRow, Decoder
 
 DEFAULT_TOP_K: Final = 5
-_ATTEMPTS: Final = 2
-"""A swap between resolving and computing is met once; twice in a row is not a swap."""
+_ATTEMPTS: Final = 3
+"""One for the first guess, one after a swap, one for addresses that are swapped one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ class Classifier:
             if after.interface is not model.interface:
                 decoded = None
             model = after
-        raise ModelNotReadyError("the model changed twice while the request was in progress")
+        raise ModelNotReadyError("the model kept changing while the request was in progress")
 
     async def _resolve(self, servable: Servable, *, fresh: bool) -> ModelVersion:
         try:

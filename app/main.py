@@ -43,12 +43,7 @@ _PROBLEM: Final[dict[str, Any]] = {
 def create_app(settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> FastAPI:
     """Build a gateway; connections open in its lifespan."""
     metrics = Metrics()
-    pool = ModelServerPool(
-        settings.targets,
-        _connector(settings),
-        observer=metrics,
-        resolve_interval_seconds=settings.resolve_interval_seconds,
-    )
+    pool = _pool(settings, metrics)
     catalog = Catalog(pool, settings.load_models_file(), clock=clock)
     decoder = Decoder(
         pool.encode_row,
@@ -117,15 +112,24 @@ def _application(lifespan: Callable[[FastAPI], object]) -> FastAPI:
     return app
 
 
-def _connector(settings: Settings) -> Callable[[Address], ModelServer]:
-    """How to connect to an address; only the protocol in use is imported (memory, start time)."""
+def _pool(settings: Settings, metrics: Metrics) -> ModelServerPool:
+    """The pool for the protocol in use; only that one is imported (memory, start time)."""
+    connect: Callable[[Address], ModelServer]
     if settings.targets.protocol == "grpc":
         from app.model_server.grpc_client import GrpcModelServer  # noqa: PLC0415 - see above
 
-        return lambda address: GrpcModelServer(str(address))
-    from app.model_server.rest_client import RestModelServer  # noqa: PLC0415 - see above
+        connect, encode_row = GrpcModelServer, GrpcModelServer.encode_row
+    else:
+        from app.model_server.rest_client import RestModelServer  # noqa: PLC0415 - see above
 
-    return lambda address: RestModelServer(f"http://{address}")
+        connect, encode_row = RestModelServer, RestModelServer.encode_row
+    return ModelServerPool(
+        settings.targets,
+        connect,
+        encode_row=encode_row,
+        observer=metrics,
+        resolve_interval_seconds=settings.resolve_interval_seconds,
+    )
 
 
 def _version() -> str:

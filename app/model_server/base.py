@@ -96,7 +96,7 @@ class ModelServer(Protocol):
     prefers_strings: bool
     """Whether pixels travel better as one string than as a tensor of numbers."""
 
-    def encode_row(self, row: npt.NDArray[np.generic] | bytes) -> bytes:
+    def encode_row(self, row: npt.NDArray[np.generic] | bytes, /) -> bytes:
         """Encode one batch row; thread-safe, never called in the event loop for images."""
         ...
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from app.model_server.addresses import Address
+
 _PREDICT: Final = "/tensorflow.serving.PredictionService/Predict"
 _METADATA: Final = "/tensorflow.serving.PredictionService/GetModelMetadata"
 _STATUS: Final = "/tensorflow.serving.ModelService/GetModelStatus"
@@ -51,8 +53,8 @@ class GrpcModelServer:
     reports_version = True
     prefers_strings = False
 
-    def __init__(self, target: str) -> None:
-        self._channel = grpc.aio.insecure_channel(target, options=_CHANNEL_OPTIONS)
+    def __init__(self, address: Address) -> None:
+        self._channel = grpc.aio.insecure_channel(str(address), options=_CHANNEL_OPTIONS)
         self._predict = self._channel.unary_unary(
             _PREDICT,
             request_serializer=wire_pb2.PredictRequest.SerializeToString,
@@ -69,7 +71,8 @@ class GrpcModelServer:
             response_deserializer=wire_pb2.GetModelStatusResponse.FromString,
         )
 
-    def encode_row(self, row: npt.NDArray[np.generic] | bytes) -> bytes:
+    @staticmethod
+    def encode_row(row: npt.NDArray[np.generic] | bytes) -> bytes:
         """The row's memory, as tensor_content holds it."""
         return row if isinstance(row, bytes) else row.tobytes()
 

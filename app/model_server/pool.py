@@ -78,18 +78,19 @@ class ModelServerPool:
         targets: Targets,
         connect: Callable[[Address], ModelServer],
         *,
+        encode_row: Callable[[npt.NDArray[np.generic] | bytes], bytes],
         observer: PoolObserver,
         resolve_interval_seconds: float,
     ) -> None:
         self._targets = targets
         self._connect = connect
+        self._encode_row = encode_row
         self._observer = observer
         self._resolve_interval_seconds = resolve_interval_seconds
         self._members: dict[Address, _Member] = {}
         self._budget = _BUDGET_MAX
         self._call_number = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        # An unconnected server answers the questions about the protocol.
         self.reports_version = targets.protocol == "grpc"
         self.prefers_strings = targets.protocol == "http"
 
@@ -105,11 +106,8 @@ class ModelServerPool:
         return max(1, sum(not member.is_ejected for member in self._members.values()))
 
     def encode_row(self, row: npt.NDArray[np.generic] | bytes) -> bytes:
-        """As any member encodes it: they all speak the same protocol."""
-        member = next(iter(self._members.values()), None)
-        if member is None:
-            raise _no_address()
-        return member.server.encode_row(row)
+        """As any member encodes it, without touching the members: threads call this."""
+        return self._encode_row(row)
 
     async def predict(
         self,

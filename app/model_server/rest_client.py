@@ -30,6 +30,8 @@ from app.model_server.failures import Code, failure
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from app.model_server.addresses import Address
+
 # TensorFlow Serving's HTTP statuses back to the codes they were made from.
 _CODES: Final = {
     400: Code.INVALID_ARGUMENT,
@@ -51,15 +53,16 @@ class RestModelServer:
     reports_version = False
     prefers_strings = True
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, address: Address) -> None:
         self._client = httpx.AsyncClient(
-            base_url=base_url,
+            base_url=f"http://{address}",
             verify=False,  # noqa: S501 - plain HTTP; reading CA certificates takes 50 ms and 5 MB
             trust_env=False,  # the model server is a neighbour, not behind a proxy
             limits=httpx.Limits(max_connections=_MAX_CONNECTIONS),
         )
 
-    def encode_row(self, row: npt.NDArray[np.generic] | bytes) -> bytes:
+    @staticmethod
+    def encode_row(row: npt.NDArray[np.generic] | bytes) -> bytes:
         """The row as JSON: base64 for a string, nested lists for numbers (3 to 15 times larger)."""
         if isinstance(row, bytes):
             return b'{"b64":"' + b64encode(row) + b'"}'

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from app import errors
+from app.model_server.addresses import Address
 from app.model_server.base import Input, Servable
 from app.model_server.rest_client import RestModelServer
 
@@ -36,7 +37,7 @@ def server_that_answers(status, body):
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        yield Address("127.0.0.1", server.server_address[1])
     finally:
         server.shutdown()
         thread.join()
@@ -44,15 +45,15 @@ def server_that_answers(status, body):
 
 
 def call(status, body, ask):
-    async def scenario(url):
-        client = RestModelServer(url)
+    async def scenario(address):
+        client = RestModelServer(address)
         try:
             return await ask(client)
         finally:
             await client.aclose()
 
-    with server_that_answers(status, body) as url:
-        return asyncio.run(scenario(url))
+    with server_that_answers(status, body) as address:
+        return asyncio.run(scenario(address))
 
 
 def predict(client):
@@ -121,6 +122,6 @@ def test_a_prediction_needs_a_version_number():
 
 
 def test_rows_are_json():
-    client = RestModelServer("http://127.0.0.1:1")
-    assert client.encode_row(b"\x00\xff") == b'{"b64":"AP8="}'
-    assert client.encode_row(np.array([[1, 2], [3, 4]], np.uint8)) == b"[[1,2],[3,4]]"
+    encode_row = RestModelServer.encode_row
+    assert encode_row(b"\x00\xff") == b'{"b64":"AP8="}'
+    assert encode_row(np.array([[1, 2], [3, 4]], np.uint8)) == b"[[1,2],[3,4]]"
