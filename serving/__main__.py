@@ -127,9 +127,19 @@ def _failed(error: BaseException) -> int:
 
 def _version_text() -> str:
     return (
-        f"Sightserve embedded model server: {metadata.version('sightserve')}\n"
-        f"TensorFlow Library: {metadata.version('tensorflow-cpu')}"
+        f"Sightserve embedded model server: {_installed_version('sightserve')}\n"
+        f"TensorFlow Library: {_installed_version('tensorflow-cpu', 'tensorflow')}"
     )
+
+
+def _installed_version(*names: str) -> str:
+    """Of the first one that is installed; a plain checkout of ours is not."""
+    for name in names:
+        try:
+            return metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return "not installed"
 
 
 if __name__ == "__main__":
