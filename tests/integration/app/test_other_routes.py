@@ -109,3 +109,37 @@ def test_a_problems_type_leads_to_its_row(gateway):
     answer = gateway.client.get(kind, follow_redirects=True)
     assert answer.status_code == 200
     assert f'id="{kind.rsplit("/", 1)[-1]}"' in answer.text
+
+
+def test_metrics_name_route_templates_not_paths(gateway):
+    gateway.client.get("/models/demo")
+    gateway.client.get("/models/no-such-model")
+    gateway.client.get("/classify")
+    text = gateway.client.get("/metrics").text
+    for line in (
+        'gateway_requests_total{method="GET",route="/models/{name}",status="200"} 1.0',
+        'gateway_requests_total{method="GET",route="/models/{name}",status="404"} 1.0',
+    ):
+        assert line in text
+    assert "no-such-model" not in text
+
+
+def test_a_defect_is_a_bare_500_and_the_next_request_works(gateway, photo, capsys):
+    classify = gateway.services.classifier.classify
+
+    async def broken(*_, **__):
+        raise RuntimeError("password=1")
+
+    gateway.services.classifier.classify = broken
+    response = gateway.classify(photo)
+    assert response.status_code == 500
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert response.json() == {
+        "type": "/problems/internal-error",
+        "title": "The gateway failed",
+        "status": 500,
+        "request_id": response.headers["X-Request-Id"],
+    }
+    gateway.services.classifier.classify = classify
+    assert gateway.classify(photo).status_code == 200
+    assert capsys.readouterr().out.count("RuntimeError: password=1") == 1
