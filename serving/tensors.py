@@ -7,7 +7,9 @@ TensorFlow Serving does unless `--enable_serialization_as_tensor_content` is set
 
 from __future__ import annotations
 
+import itertools
 import math
+import operator
 from typing import Any
 
 import ml_dtypes
@@ -18,8 +20,9 @@ from tensorflow.core.framework import tensor_pb2, types_pb2
 Array = npt.NDArray[Any]
 
 _MAX_RANK = 254
+_MAX_COUNT = 1 << 63
 _CONTINUED = 0x80  # the bit of a varint's byte that says: more follow
-_MAX_FILLED_BYTES = 256 << 20
+_MAX_FILLED_BYTES = 64 << 20
 """How large a tensor may become whose values the message does not carry: a few bytes of request
 must not claim gigabytes."""
 
@@ -111,10 +114,11 @@ def dtype_name(array: Array) -> str:
 
 
 def _shape(proto: tensor_pb2.TensorProto) -> tuple[int, ...]:
+    """The dimensions; `unknown_rank` does not count, as in TensorFlow."""
     shape = tuple(dim.size for dim in proto.tensor_shape.dim)
-    if proto.tensor_shape.unknown_rank or len(shape) > _MAX_RANK or any(size < 0 for size in shape):
+    if len(shape) > _MAX_RANK or any(size < 0 for size in shape):
         raise ValueError("shape is not fully defined")
-    if math.prod(size for size in shape if size) >= 1 << 63:
+    if any(count >= _MAX_COUNT for count in itertools.accumulate(shape, operator.mul)):
         raise ValueError("too many elements")
     return shape
 

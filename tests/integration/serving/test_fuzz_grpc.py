@@ -38,6 +38,7 @@ DOCUMENTED = {
     grpc.StatusCode.OUT_OF_RANGE,
     grpc.StatusCode.UNIMPLEMENTED,
     grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,  # this client's limit on the size of an answer
 }
 GROWTH_BYTES = 400 << 20
 
