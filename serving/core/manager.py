@@ -178,7 +178,9 @@ class Manager:
             action = None if self._stopping.is_set() else policy.next_action(_snapshot(model))
             if not isinstance(action, policy.ForgetVersion):
                 break
-            del model.held[action.version]
+            held = model.held.pop(action.version)
+            if held.state is State.START:
+                del model.history[held.number]
         if isinstance(action, policy.LoadVersion):
             self._start(self._run_load, model_name, model.held[action.version], State.LOADING)
         elif isinstance(action, policy.UnloadVersion):
@@ -268,8 +270,13 @@ class Manager:
         with self._lock:
             # Only a drain that ran out of time leaves leases here; the process ends anyway.
             servable, held.servable = (None if held.leases else held.servable), None
-        if servable is not None:
+        if servable is None:
+            return
+        try:
             servable.close()
+        except Exception:  # noqa: BLE001 - see below
+            # Its requests are over and it will not be used again: the model goes on.
+            _log.exception("freeing version %d", held.number)
 
 
 def _snapshot(model: _Model) -> list[policy.VersionSnapshot]:

@@ -43,7 +43,10 @@ class UnloadVersion:
 
 @dataclass(frozen=True, slots=True)
 class ForgetVersion:
-    """Drop a version that ended and is no longer aspired; it may come back as a new one."""
+    """Drop a version that is no longer aspired and ended, or never began to load.
+
+    It may come back as a new one.
+    """
 
     version: int
 
@@ -51,12 +54,13 @@ class ForgetVersion:
 Action = LoadVersion | UnloadVersion | ForgetVersion
 
 _BUSY = frozenset({State.LOADING, State.UNLOADING})
+_IDLE = frozenset({State.START, State.END})
 
 
 def next_action(versions: Collection[VersionSnapshot]) -> Action | None:
     """The one action that this snapshot calls for, or None when nothing is to be done now."""
     for snapshot in versions:
-        if snapshot.state is State.END and not snapshot.is_aspired:
+        if snapshot.state in _IDLE and not snapshot.is_aspired:
             return ForgetVersion(snapshot.version)
     if any(snapshot.state in _BUSY for snapshot in versions):
         return None

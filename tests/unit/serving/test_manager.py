@@ -119,6 +119,29 @@ def test_a_version_that_is_wanted_again_while_it_unloads_comes_back(manager, eng
     assert engine.attempts == ["/m/1", "/m/1"]
 
 
+def test_a_version_that_was_dropped_before_it_loaded_leaves_no_trace(manager, engine):
+    gate = engine.gate("/m/1")
+    aspire(manager, 1)
+    aspire(manager, 2)
+    assert states(manager) == {1: State.LOADING, 2: State.START}
+    aspire(manager, 1)
+    assert states(manager) == {1: State.LOADING}
+    gate.set()
+    reach(manager, {1: State.AVAILABLE})
+
+
+def test_a_version_that_cannot_be_freed_does_not_stop_its_model(manager, engine):
+    aspire(manager, 1)
+    reach(manager, {1: State.AVAILABLE})
+
+    def explode():
+        raise ZeroDivisionError
+
+    engine.loaded["/m/1"].close = explode
+    aspire(manager, 2)
+    reach(manager, {1: State.END, 2: State.AVAILABLE})
+
+
 def test_waiting_for_versions_that_load(manager, engine):
     gate = engine.gate("/m/1")
     engine.broken.add("/m/2")

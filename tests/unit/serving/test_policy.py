@@ -62,7 +62,11 @@ def held(*versions):
             held((1, ENDED, False), (2, LOADING, True)),
             ForgetVersion(1),
         ),
-        ("unaspired before it loaded", held((1, NEW, False), (2, READY, True)), None),
+        (
+            "unaspired before it loaded",
+            held((1, NEW, False), (2, READY, True)),
+            ForgetVersion(1),
+        ),
     ],
 )
 def test_next_action(case, versions, expected):
