@@ -23,6 +23,7 @@ from serving.core.errors import Code, ServingError, invalid_argument
 from serving.core.labels import LabelMap
 from serving.core.loader import RetryPolicy
 from serving.core.manager import Manager
+from serving.grpc.metering import metered
 from serving.grpc.server import GrpcOptions, GrpcServer
 from serving.grpc.services import Services
 from serving.inference import Inference
@@ -111,7 +112,8 @@ class Server:
             self._configuration,
             as_content=options.enable_serialization_as_tensor_content,
         )
-        self._grpc = GrpcServer(services.methods(), _grpc_options(options))
+        methods = metered(services.methods(), self._metrics)
+        self._grpc = GrpcServer(methods, _grpc_options(options))
         if options.rest_api_port:
             self._rest = RestServer(self._rest_app(), options.rest_api_port)
         self._grpc.start()
