@@ -111,10 +111,13 @@ class Catalog:
         if servable.version is None:
             self._current[servable] = _Current(number, self._clock())
 
+    def forget(self, servable: Servable) -> bool:
+        """Drop what a name or label stood for; whether anything was known."""
+        return self._current.pop(servable, None) is not None
+
     async def explain(self, error: ModelError, servable: Servable) -> GatewayError:
         """Say why a servable was not found: wrong model, wrong version, or not ready yet."""
-        if servable.version is None:
-            self._current.pop(servable, None)
+        self.forget(servable)
         try:
             statuses = await self._server.statuses(servable.name, timeout_seconds=_LOOKUP_SECONDS)
         except ModelNotFoundError as unknown:

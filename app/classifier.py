@@ -144,7 +144,7 @@ class Classifier:
         try:
             return await self._catalog.resolve(servable, fresh=fresh)
         except (ModelNotFoundError, ModelVersionNotFoundError) as error:
-            if servable.version is None and not fresh:  # it may have gone between two questions
+            if not fresh and self._catalog.forget(servable):  # gone since we last asked
                 return await self._resolve(servable, fresh=True)
             raise await self._catalog.explain(error, servable) from error
 

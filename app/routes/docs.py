@@ -68,6 +68,7 @@ def render(openapi: dict[str, Any]) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<link rel="icon" href="data:,">'
         f"<title>{escape(openapi['info']['title'])} API</title><style>{_STYLE}</style></head><body>"
         f"<h1>{escape(openapi['info']['title'])} {escape(openapi['info']['version'])}</h1>"
         f"<p>{escape(openapi['info']['description'])} "
