@@ -33,10 +33,16 @@ USER 10001:10001
 FROM ${PYTHON_IMAGE} AS installer
 # Taken from --build-arg where the default index is out of reach.
 ARG PIP_INDEX_URL
-ARG PIP_DEFAULT_TIMEOUT=60
-ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+ENV PIP_DEFAULT_TIMEOUT=120 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 RUN python -m venv /opt/pip && python -m venv --without-pip /opt/venv
 WORKDIR /opt/sightserve
+
+# Our own version, where importlib.metadata looks for it.
+FROM installer AS code
+ARG VERSION=0.1.0
+RUN mkdir "sightserve-${VERSION}.dist-info" \
+ && printf 'Metadata-Version: 2.1\nName: sightserve\nVersion: %s\n' "${VERSION}" \
+    > "sightserve-${VERSION}.dist-info/METADATA"
 
 
 # --- gateway -----------------------------------------------------------------------------------
@@ -48,7 +54,7 @@ RUN /opt/pip/bin/pip --python /opt/venv/bin/python install --quiet --only-binary
 
 # Byte code is written now: the root is read-only later. The hash is not checked at run time, so
 # that a COPY that changes time stamps cannot make Python compile again.
-FROM installer AS gateway-code
+FROM code AS gateway-code
 COPY contract contract
 COPY app app
 RUN python -m compileall -q --invalidation-mode unchecked-hash .
@@ -78,7 +84,7 @@ RUN /opt/pip/bin/pip --python /opt/venv/bin/python install --quiet --only-binary
     --require-hashes --no-deps -r requirements/serving.lock \
  && rm -rf /opt/venv/lib/python3.*/site-packages/tensorflow/include
 
-FROM installer AS serving-code
+FROM code AS serving-code
 COPY serving serving
 RUN python -m compileall -q --invalidation-mode unchecked-hash .
 
@@ -111,7 +117,7 @@ RUN touch /before \
  && mkdir /added && cd /opt/venv \
  && find . -cnewer /before ! -type d -print0 | tar --create --null --files-from=- | tar --extract --directory=/added
 
-FROM installer AS exporter-code
+FROM code AS exporter-code
 COPY contract contract
 COPY exporter exporter
 RUN python -m compileall -q --invalidation-mode unchecked-hash .

@@ -7,10 +7,8 @@ import docker.errors
 import pytest
 
 from tests.support import docker_images
-from tests.support.docker_stack import Stack, compose_tool
+from tests.support.docker_stack import GERMAN, ROOT, Stack, compose_tool
 from tests.support.keras_models import save_tiny_classifier
-
-GERMAN = ["null", "eins", "zwei", "drei", "vier", "fuenf", "sechs", "sieben", "acht", "neun"]
 
 
 def missing(request, message):
@@ -43,9 +41,9 @@ def images(engine, base):
 
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory):
-    """What the exporter's container sees as /weights: another model of ten classes, German labels."""
+    """What the exporter's container sees as /weights: another model, with German labels."""
     folder = tmp_path_factory.mktemp("weights")
-    save_tiny_classifier(folder / "other.keras", classes=10, side=32)
+    save_tiny_classifier(folder / "flowers.keras", classes=10, side=32)
     (folder / "labels.txt").write_text("\n".join(GERMAN) + "\n")
     for path in (folder, *folder.iterdir()):
         path.chmod(0o755)
@@ -62,6 +60,9 @@ def new_stack(request, engine, images, weights):
     if tool is None:
         missing(request, "neither docker-compose nor docker compose here")
     made = []
+    models_config = weights / "models.config"
+    models_config.write_text((ROOT / "models.config").read_text())
+    models_config.chmod(0o644)
 
     def make(**settings):
         stack = Stack(
@@ -74,6 +75,7 @@ def new_stack(request, engine, images, weights):
             SERVING_IMAGE=images["serving"],
             MODEL="digits",
             WEIGHTS_DIR=str(weights),
+            MODELS_CONFIG=str(models_config),
             PORT="0",
             REST_PORT="0",
             **settings,

@@ -1,4 +1,4 @@
-"""`docker-compose up` with the very file that people get, digits, and our server as the model server."""
+"""`docker-compose up` with the very file that people get; our server as the model server."""
 
 import base64
 import subprocess
@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from exporter.demo import LABELS, held_out
-from tests.support.docker_stack import ROOT, classify, listing, ran, url_of
+from tests.support.docker_stack import ROOT, TMPFS, classify, listing, ran, url_of
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 
@@ -114,7 +114,7 @@ def test_read_only_volume_is_one_clear_line(engine, images):
         *("export", "--application=MobileNet", "--weights=none", "--image-size=32"),
         *("--name=x", "--base-path=/models"),
         volumes={"sightserve-test-read-only": {"bind": "/models", "mode": "ro"}},
-        tmpfs={"/tmp": ""},
+        tmpfs=TMPFS,
     )
     engine.volumes.get("sightserve-test-read-only").remove()
     assert code == 3
@@ -127,7 +127,7 @@ def test_full_volume_is_one_clear_line_and_leaves_nothing(engine, images):
         images["exporter"],
         *("export", "--application=MobileNet", "--weights=none", "--image-size=32"),
         *("--name=x", "--base-path=/models"),
-        tmpfs={"/tmp": "", "/models": "size=2m,uid=10001,gid=10001,mode=0755"},
+        tmpfs={**TMPFS, "/models": "size=2m,uid=10001,gid=10001,mode=0755"},
     )
     assert code == 3, output
     assert last_line(output).startswith("error: ")
@@ -144,7 +144,7 @@ def test_exporter_killed_midway_leaves_nothing_partial_and_the_next_run_succeeds
 ):
     name = "sightserve-test-killed"
     command = (
-        *("export", "--keras=/weights/other.keras", "--labels=/weights/labels.txt"),
+        *("export", "--keras=/weights/flowers.keras", "--labels=/weights/labels.txt"),
         *("--name=x", "--base-path=/models"),
     )
     options = {
@@ -152,7 +152,7 @@ def test_exporter_killed_midway_leaves_nothing_partial_and_the_next_run_succeeds
             name: {"bind": "/models", "mode": "rw"},
             str(weights): {"bind": "/weights", "mode": "ro"},
         },
-        "tmpfs": {"/tmp": ""},
+        "tmpfs": TMPFS,
         "read_only": True,
     }
     try:

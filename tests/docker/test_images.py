@@ -5,14 +5,14 @@ import time
 import pytest
 
 from tests.support import docker_images
-from tests.support.docker_stack import health, ran
+from tests.support.docker_stack import TMPFS, health, ran
 from tests.support.processes import wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 
 HARDENED = {
     "read_only": True,
-    "tmpfs": {"/tmp": ""},
+    "tmpfs": TMPFS,
     "cap_drop": ["ALL"],
     "security_opt": ["no-new-privileges:true"],
 }
@@ -99,7 +99,10 @@ def test_serving_answers_to_the_name_and_entry_point_of_tensorflow_servings_imag
     code, output = ran(
         engine, images["serving"], "--version", entrypoint="tensorflow_model_server", **HARDENED
     )
-    assert code == 0, output
+    assert (code, output.splitlines()) == (
+        0,
+        ["Sightserve embedded model server: 0.1.0", "TensorFlow Library: 2.20.0"],
+    )
     config = engine.images.get(images["serving"]).attrs["Config"]
     assert {"MODEL_NAME=model", "MODEL_BASE_PATH=/models"} <= set(config["Env"])
     assert {"8500/tcp", "8501/tcp"} == set(config["ExposedPorts"])

@@ -39,9 +39,8 @@ def _is_here(client: docker.DockerClient, name: str) -> bool:
 def build(client: docker.DockerClient, base: str) -> dict[str, str]:
     """Build every target with the engine's classic builder: target → tag."""
     arguments = {"PYTHON_IMAGE": base}
-    for name in ("PIP_INDEX_URL", "PIP_DEFAULT_TIMEOUT"):
-        if value := os.environ.get(name):
-            arguments[name] = value
+    if index := os.environ.get("PIP_INDEX_URL"):
+        arguments["PIP_INDEX_URL"] = index
     tags = {target: f"sightserve-test/{target}" for target in TARGETS}
     for target, tag in tags.items():
         try:

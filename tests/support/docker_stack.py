@@ -1,4 +1,4 @@
-"""The compose file that people get, driven through the compose tool and looked at through the engine."""
+"""The compose file that people get, driven by the compose tool, looked at through the engine."""
 
 import os
 import shutil
@@ -15,6 +15,9 @@ from docker.models.containers import Container
 from tests.support.processes import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
+TMPFS = {"/tmp": ""}  # noqa: S108 - the container's own, empty
+GERMAN = ["null", "eins", "zwei", "drei", "vier", "fuenf", "sechs", "sieben", "acht", "neun"]
+"""The labels of version 2."""
 
 
 def compose_tool() -> list[str] | None:
@@ -56,6 +59,16 @@ class Stack:
         )
         assert not check or done.returncode == 0, f"{arguments}:\n{done.stdout}\n{done.stderr}"
         return done
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a shell needs to work on this project with the commands of the docs."""
+        return {
+            **_clean_environment(),
+            **self._settings,
+            "COMPOSE_PROJECT_NAME": self.project,
+            "COMPOSE_TOOL": " ".join(self._tool),
+        }
 
     def up(self, *arguments: str, files: tuple[str, ...] = ()) -> None:
         """Start what is not running, and wait until the gateways are healthy."""

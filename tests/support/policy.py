@@ -16,6 +16,7 @@ from tests.support.manifests import (
 Problems = Iterator[str]
 
 _DEPLOYED = ("Deployment", "InferenceService")  # long-running: probes and drain are due
+_OUTSIDE = {"training", "model-store-credentials"}  # the components that use them say: yours
 _DRAIN_SECONDS = {"gateway": 5 + 30, "tf-serving": 15 + 10}  # preStop + what may be in flight
 
 
@@ -200,40 +201,38 @@ def _container_ports(template: Object) -> set[Any]:
 
 def _backend_ports(objects: list[Object]) -> Problems:
     """Routes and monitors name Service ports that exist."""
-    services = {
-        each["metadata"]["name"]: each["spec"]["ports"] for each in of_kind(objects, "Service")
+    offered = {
+        (each["metadata"]["name"], port[key])
+        for each in of_kind(objects, "Service")
+        for port in each["spec"]["ports"]
+        for key in ("name", "port")
     }
+    for who, service, port in _wanted_ports(objects):
+        if (service, port) not in offered:
+            yield f"{who}: no port {port} at {service}"
+
+
+def _wanted_ports(objects: list[Object]) -> Iterator[tuple[str, str, str | int]]:
     for each in of_kind(objects, "Ingress"):
         for rule in each["spec"]["rules"]:
             for path in rule["http"]["paths"]:
                 wanted = path["backend"]["service"]
-                offered = {port["name"] for port in services.get(wanted["name"], [])}
-                if wanted["port"]["name"] not in offered:
-                    yield f"{identity(each)}: no port {wanted['port']['name']} at {wanted['name']}"
+                yield identity(each), wanted["name"], wanted["port"]["name"]
     for each in of_kind(objects, "HTTPRoute"):
         for rule in each["spec"]["rules"]:
             for wanted in rule["backendRefs"]:
-                offered = {port["port"] for port in services.get(wanted["name"], [])}
-                if wanted["port"] not in offered:
-                    yield f"{identity(each)}: no port {wanted['port']} at {wanted['name']}"
+                yield identity(each), wanted["name"], wanted["port"]
     for each in of_kind(objects, "ServiceMonitor"):
-        offered = {port["name"] for port in services.get(each["metadata"]["name"], [])}
         for endpoint in each["spec"]["endpoints"]:
-            if endpoint["port"] not in offered:
-                yield f"{identity(each)}: no port {endpoint['port']}"
+            yield identity(each), each["metadata"]["name"], endpoint["port"]
 
 
 def references(objects: list[Object]) -> Problems:
-    """Config maps, claims, accounts and secrets that pods name are there, files included."""
+    """Config maps, claims, accounts and secrets that are named are there, files included."""
+    yield from _secrets(objects)
     keys = {each["metadata"]["name"]: set(each["data"]) for each in of_kind(objects, "ConfigMap")}
     claims = {each["metadata"]["name"] for each in of_kind(objects, "PersistentVolumeClaim")}
     accounts = {each["metadata"]["name"] for each in of_kind(objects, "ServiceAccount")}
-    secrets = {each["spec"]["target"]["name"] for each in of_kind(objects, "ExternalSecret")}
-    outside = {"training", "model-store-credentials"}  # the components say: yours
-    for each in of_kind(objects, "Ingress"):
-        secret = each["metadata"]["annotations"].get("nginx.ingress.kubernetes.io/auth-secret")
-        if secret not in secrets:
-            yield f"{identity(each)}: no secret {secret}: anybody may call"
     for owner, template in pod_templates(objects):
         spec = template["spec"]
         if spec.get("serviceAccountName") not in accounts:
@@ -245,16 +244,28 @@ def references(objects: list[Object]) -> Problems:
                 yield f"{owner}: no config map {config}"
             elif config:
                 yield from _missing_files(owner, template, volume["name"], keys[config])
-            if claim and claim not in claims | outside:
+            if claim and claim not in claims | _OUTSIDE:
                 yield f"{owner}: no claim {claim}"
         for each in containers(template):
             mounts = {mount["name"] for mount in each.get("volumeMounts", [])}
             if missing := mounts - {volume["name"] for volume in spec.get("volumes", [])}:
                 yield f"{owner}: mounts {sorted(missing)}, which are no volumes"
-            for variable in each.get("env", []):
-                secret = variable.get("valueFrom", {}).get("secretKeyRef", {}).get("name")
-                if secret and secret not in secrets | outside:
-                    yield f"{owner}: no secret {secret}"
+
+
+def _secrets(objects: list[Object]) -> Problems:
+    known = {each["spec"]["target"]["name"] for each in of_kind(objects, "ExternalSecret")}
+    for each in of_kind(objects, "Ingress"):
+        secret = each["metadata"]["annotations"].get("nginx.ingress.kubernetes.io/auth-secret")
+        if secret not in known:
+            yield f"{identity(each)}: no secret {secret}: anybody may call"
+    for owner, template in pod_templates(objects):
+        for each in containers(template):
+            for variable in [*each.get("env", []), *each.get("envFrom", [])]:
+                source = variable.get("secretRef") or variable.get("valueFrom", {}).get(
+                    "secretKeyRef", {}
+                )
+                if source and source["name"] not in known | _OUTSIDE:
+                    yield f"{owner}: no secret {source['name']}"
 
 
 def _missing_files(owner: str, template: Object, volume: str, files: set[str]) -> Problems:

@@ -1,0 +1,95 @@
+"""The compose file, as the compose tool and the embedded server read it."""
+
+import os
+import re
+import subprocess
+
+import pytest
+import yaml
+
+from serving.options import parse
+from tests.support.docker_stack import ROOT, compose_tool, env_example
+
+COMPOSE = ROOT / "docker-compose.yml"
+PROFILES = ("monitoring", "embedded", "gpu")
+VARIABLE = re.compile(r"\$\{([A-Z_]+):-([^}]*)\}")
+
+
+@pytest.fixture(scope="module")
+def tool():
+    found = compose_tool()
+    if found is None:
+        pytest.skip("neither docker-compose nor docker compose here")
+    return found
+
+
+def config(tool, *profiles, env_file=None, **settings):
+    """What the tool makes of the file: only `settings` and the env file count."""
+    options = [word for profile in profiles for word in ("--profile", profile)]
+    options += ["--env-file", str(env_file)] if env_file else []
+    done = subprocess.run(
+        [*tool, "--project-name", "test", "-f", str(COMPOSE), *options, "config"],
+        env={"PATH": os.environ["PATH"], **settings},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return yaml.safe_load(done.stdout)
+
+
+def defaults():
+    """Variable → default, of every variable in the file."""
+    return dict(VARIABLE.findall(COMPOSE.read_text()))
+
+
+@pytest.mark.parametrize("profile", [(), *((each,) for each in PROFILES), PROFILES])
+def test_every_profile_is_a_valid_file(tool, profile):
+    assert {"exporter", "tf-serving", "gateway"} <= set(config(tool, *profile)["services"])
+
+
+def test_every_variable_has_one_default():
+    found = VARIABLE.findall(COMPOSE.read_text())
+    assert len(set(found)) == len(defaults())
+    assert "${" not in VARIABLE.sub("", COMPOSE.read_text())
+
+
+def test_env_example_names_every_variable_with_its_default():
+    lines = [line.split("=", 1) for line in env_example() if "=" in line and line[0] != "#"]
+    assert {name: value for name, value in lines} == defaults()  # noqa: C416 - pairs are lists
+
+
+def test_env_example_changes_nothing(tool, tmp_path):
+    (tmp_path / "empty").touch()
+    assert config(tool, env_file=ROOT / ".env.example") == config(tool, env_file=tmp_path / "empty")
+
+
+def test_every_image_is_pinned():
+    for name, image in defaults().items():
+        if name.endswith("_IMAGE"):
+            assert re.search(r":v?\d+\.\d+", image), name
+
+
+@pytest.mark.parametrize("service", ["tf-serving", "embedded", "tf-serving-gpu"])
+def test_embedded_server_has_every_flag_and_value(service):
+    services = yaml.safe_load(COMPOSE.read_text())["services"]
+    flags = [VARIABLE.sub(r"\2", flag) for flag in services[service]["command"]]
+    line = parse(flags)
+    assert (line.unknown, line.unsupported) == ((), ())
+
+
+def test_gateway_never_sends_larger_batches_than_the_model_server_takes():
+    from app.settings import Settings  # noqa: PLC0415
+
+    text = (ROOT / "batching.config").read_text()
+    (largest,) = re.findall(r"^max_batch_size \{ value: (\d+) \}", text, re.MULTILINE)
+    assert Settings.model_fields["max_batch_size"].default <= int(largest)
+
+
+def test_replacements_answer_to_the_name_that_the_gateway_asks_for(tool):
+    services = config(tool, "embedded", "gpu")["services"]
+    for name in ("embedded", "tf-serving-gpu"):
+        assert services[name]["networks"]["model-server"]["aliases"] == ["tf-serving"]
+        assert services[name]["command"] == services["tf-serving"]["command"]

@@ -1,0 +1,76 @@
+"""Prometheus' own tools accept rules and configuration, and every alert is tested and explained."""
+
+import json
+import subprocess
+
+import pytest
+import yaml
+
+from tests.support.manifests import ROOT
+
+PROMETHEUS = ROOT / "deploy/monitoring/prometheus"
+
+
+def alerts():
+    groups = yaml.safe_load((PROMETHEUS / "rules.yml").read_text())["groups"]
+    return [rule for group in groups for rule in group["rules"] if "alert" in rule]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("check", "rules", "rules.yml"),
+        ("check", "config", "prometheus.yml"),
+        ("test", "rules", "rules_test.yml"),
+    ],
+)
+def test_promtool_is_content(promtool, command):
+    done = subprocess.run(
+        [promtool, *command],
+        cwd=PROMETHEUS,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_alert_is_seen_firing_in_the_rule_tests():
+    tests = yaml.safe_load((PROMETHEUS / "rules_test.yml").read_text())["tests"]
+    firing = {
+        case["alertname"]
+        for test in tests
+        for case in test.get("alert_rule_test", [])
+        if case["exp_alerts"]
+    }
+    assert firing == {rule["alert"] for rule in alerts()}
+
+
+def test_every_alert_says_what_to_do():
+    operations = (ROOT / "docs/operations.md").read_text()
+    for rule in alerts():
+        assert rule["labels"]["severity"] in {"critical", "warning"}
+        page, _, anchor = rule["annotations"]["runbook"].partition("#")
+        assert (page, anchor) == ("docs/operations.md", rule["alert"].lower())
+        assert f"\n### {rule['alert']}\n" in operations
+
+
+def test_dashboard_is_what_grafana_provisions():
+    grafana = ROOT / "deploy/monitoring/grafana"
+    dashboard = json.loads((grafana / "dashboards/sightserve.json").read_text())
+    (source,) = yaml.safe_load((grafana / "provisioning/datasources/prometheus.yml").read_text())[
+        "datasources"
+    ]
+    (provider,) = yaml.safe_load((grafana / "provisioning/dashboards/sightserve.yml").read_text())[
+        "providers"
+    ]
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["grafana"]
+    assert (
+        f"./deploy/monitoring/grafana/dashboards:{provider['options']['path']}:ro"
+        in compose["volumes"]
+    )
+    targets = [target for panel in dashboard["panels"] for target in panel.get("targets", [])]
+    assert {target["datasource"]["uid"] for target in targets} == {source["uid"]}
+    ids = [panel["id"] for panel in dashboard["panels"]]
+    assert len(ids) == len(set(ids))
