@@ -39,6 +39,9 @@ demo: $(VENV)/.run ## Train and publish the handwritten-digits model
 test: $(VENV)/.dev ## Run the tests; ARGS="..." goes to pytest
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not docker" $(ARGS)
 
+test-docker: $(VENV)/.dev ## Build the images and test them on a Docker engine; ARGS="--require-docker"
+	$(BIN)/python -m pytest -m docker tests/docker $(ARGS)
+
 lint: $(VENV)/.dev ## Check style, types, layers and generated files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
