@@ -16,6 +16,8 @@ from tests.support.processes import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 TMPFS = {"/tmp": ""}  # noqa: S108 - the container's own, empty
+ENGLISH = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+"""The labels of version 1, the digits."""
 GERMAN = ["null", "eins", "zwei", "drei", "vier", "fuenf", "sechs", "sieben", "acht", "neun"]
 """The labels of version 2."""
 

@@ -1,4 +1,4 @@
-"""Every command of docs/operations.md says what it needs; tests/docker runs what needs the stack."""
+"""Every command of docs/operations.md says what it needs; tests/docker types in the stack's."""
 
 import subprocess
 
