@@ -6,9 +6,6 @@ import time
 
 import pytest
 
-from exporter.errors import UsageError
-from exporter.settings import Settings, load_settings
-
 
 def run(*arguments, **environment):
     return subprocess.run(
@@ -74,15 +71,3 @@ def test_an_empty_base_path_lists_nothing_and_says_what_to_do(tmp_path):
     result = run("list", "--base-path", str(tmp_path))
     assert result.returncode == 0
     assert "python -m exporter demo" in result.stdout
-
-
-def test_settings_come_from_the_environment(monkeypatch):
-    monkeypatch.setenv("EXPORTER_MAX_BATCH_SIZE", "8")
-    assert load_settings().max_batch_size == 8
-    monkeypatch.setenv("EXPORTER_MAX_BATCH_SIZE", "0")
-    with pytest.raises(UsageError, match="EXPORTER_MAX_BATCH_SIZE"):
-        load_settings()
-
-
-def test_every_setting_says_what_it_is():
-    assert all(field.description for field in Settings.model_fields.values())

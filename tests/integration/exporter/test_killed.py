@@ -5,14 +5,13 @@ import random
 import signal
 import subprocess
 import sys
-import threading
 import time
 from contextlib import suppress
 
 import pytest
 
 from exporter import manifest, publish
-from tests.support.processes import ROOT
+from tests.support.processes import ROOT, wait_until
 
 KILLS = 20
 
@@ -21,6 +20,7 @@ class Exports:
     """The forking parent of `tests.support.exporter_forks`."""
 
     def __init__(self, keras_file, base_path):
+        self.model_path = base_path / "m"
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.support.exporter_forks", str(keras_file), str(base_path)],
             stdin=subprocess.PIPE,
@@ -30,30 +30,39 @@ class Exports:
             env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
         )
 
-    def run(self, kill_after_seconds=None):
-        """Export once; the child's wait status and its seconds."""
+    def run(self):
+        """Export once, undisturbed: the child's wait status, its seconds, those of its writing."""
+        before = staging(self.model_path)
+        self.start()
+        begun = time.monotonic()
+        wait_until(lambda: staging(self.model_path) - before, what="the staging folder")
+        writing = time.monotonic()
+        status = self.status()
+        return status, time.monotonic() - begun, time.monotonic() - writing
+
+    def run_and_kill(self, after_seconds, *, is_aimed_at_writing):
+        """Export and kill so long after the start, or after the staging folder appeared."""
+        before = staging(self.model_path)
+        child = self.start()
+        if is_aimed_at_writing:
+            wait_until(lambda: staging(self.model_path) - before, what="the staging folder")
+        time.sleep(after_seconds)  # the random moment itself, not a wait for something
+        with suppress(ProcessLookupError):  # it may have ended a moment ago
+            os.kill(child, signal.SIGKILL)
+        return self.status()
+
+    def start(self):
         self.process.stdin.write("export\n")
         self.process.stdin.flush()
-        child = int(self.process.stdout.readline())
-        begun = time.monotonic()
-        if kill_after_seconds is not None:
-            timer = threading.Timer(kill_after_seconds, kill, [child])
-            timer.start()
-        status = int(self.process.stdout.readline())
-        if kill_after_seconds is not None:
-            timer.cancel()
-            timer.join()
-        return status, time.monotonic() - begun
+        return int(self.process.stdout.readline())
+
+    def status(self):
+        return int(self.process.stdout.readline())
 
     def close(self):
         self.process.stdin.close()
         self.process.stdout.close()
         self.process.wait(30)
-
-
-def kill(child):
-    with suppress(ProcessLookupError):  # it may have ended a moment ago
-        os.kill(child, signal.SIGKILL)
 
 
 @pytest.fixture
@@ -73,28 +82,30 @@ def require_complete(model_path):
 
 
 def staging(model_path):
-    return list(model_path.glob(".staging-*")) if model_path.exists() else []
+    return set(model_path.glob(".staging-*"))
 
 
 @pytest.mark.slow
-def test_twenty_kills_leave_no_partial_version(exports, tmp_path):
+def test_twenty_kills_leave_no_partial_version(exports):
     moments = random.Random(31)  # noqa: S311 - repeatable moments, no secrets
-    model_path = tmp_path / "m"
-    status, seconds = exports.run()
+    model_path = exports.model_path
+    status, seconds, seconds_of_writing = exports.run()
     assert status == 0
-    published, killed_while_staging = 1, 0
-    for _ in range(KILLS):
-        # Most of a run only reads; aim two thirds of the kills at the writing at its end.
-        earliest = 0.0 if moments.random() < 1 / 3 else 0.5
-        status, _ = exports.run(kill_after_seconds=seconds * moments.uniform(earliest, 1.05))
+    published, killed_while_writing = 1, 0
+    for number in range(KILLS):
+        # A run mostly reads and computes: every fourth kill comes anywhere, the others while
+        # the version is written, flushed or renamed.
+        is_aimed = number % 4 != 0
+        moment = moments.uniform(0, 1.1 * (seconds_of_writing if is_aimed else seconds))
+        status = exports.run_and_kill(moment, is_aimed_at_writing=is_aimed)
         assert status in {0, signal.SIGKILL}
         numbers = require_complete(model_path)
         assert published <= len(numbers) <= published + 1
         published = len(numbers)
         assert len(staging(model_path)) <= 1  # each run clears what the one before left
-        killed_while_staging += len(staging(model_path))
-    assert killed_while_staging >= 1, "no kill met the writing: the test proves nothing"
-    status, _ = exports.run()
+        killed_while_writing += len(staging(model_path))
+    assert killed_while_writing >= 3, "too few kills met the writing: the test proves nothing"
+    status, *_ = exports.run()
     assert status == 0
     assert require_complete(model_path) == list(range(1, published + 2))
-    assert staging(model_path) == []
+    assert staging(model_path) == set()

@@ -26,14 +26,14 @@ from tests.support.exporter_models import (
 )
 
 PIXELS = np.random.default_rng(8).integers(0, 256, (3, SIDE, SIDE, 3)).astype(np.float32)
-APPLICATION = "MobileNetV2"  # small, and built in under a second
+APPLICATION = "MobileNet"  # the one with the fewest layers
 
 
 @pytest.fixture(scope="module")
 def application():
-    """A MobileNetV2 of 32 pixels and 5 classes with weights of its own."""
+    """A MobileNet of 32 pixels and 5 classes with weights of its own."""
     keras.utils.set_random_seed(11)
-    return keras.applications.MobileNetV2(weights=None, input_shape=(32, 32, 3), classes=5)
+    return keras.applications.MobileNet(weights=None, input_shape=(32, 32, 3), classes=5)
 
 
 def load(weights, **options):
@@ -143,7 +143,7 @@ class TestApplications:
 
     def test_weights_of_another_model_are_refused_with_the_class_count(self, application, tmp_path):
         application.save_weights(tmp_path / "m.weights.h5")
-        with pytest.raises(FailedError, match="do not fit MobileNetV2 with 7 classes"):
+        with pytest.raises(FailedError, match="do not fit MobileNet with 7 classes"):
             load(tmp_path / "m.weights.h5", image_size=(32, 32), class_count=7)
 
     def test_a_missing_weights_file_is_a_usage_error(self):
@@ -175,7 +175,7 @@ class TestImagenetDownload:
             thread.join()
 
     def point_keras_to(self, monkeypatch, url):
-        monkeypatch.setattr("keras.src.applications.mobilenet_v2.BASE_WEIGHT_PATH", url)
+        monkeypatch.setattr("keras.src.applications.mobilenet.BASE_WEIGHT_PATH", url)
         monkeypatch.setattr(
             "keras.src.applications.imagenet_utils.CLASS_INDEX_PATH", f"{url}class_index.json"
         )
@@ -187,8 +187,8 @@ class TestImagenetDownload:
         # The class index we serve is ours, so it cannot have the published one's hash.
         monkeypatch.setattr("keras.src.utils.file_utils.validate_file", lambda *_, **__: True)
         keras.utils.set_random_seed(12)
-        model = keras.applications.MobileNetV2(weights=None)
-        name = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224.h5"
+        model = keras.applications.MobileNet(weights=None)
+        name = "mobilenet_1_0_224_tf.h5"
         model.save(folder / name)
         index = ",".join(f'"{i}": ["n{i:08}", "thing {i}"]' for i in range(1000))
         (folder / "class_index.json").write_text(f"{{{index}}}")
