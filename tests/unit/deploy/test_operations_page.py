@@ -17,7 +17,7 @@ def test_commands_that_reach_a_cluster_or_registry_are_marked_so():
     for block in blocks():
         if "kubectl" in block.commands or "docker push" in block.commands:
             assert block.needs == "a cluster", block.commands
-        if "--profile" in block.commands:
+        if "--profile monitoring" in block.commands or "--profile gpu" in block.commands:
             assert block.needs == "a registry", block.commands
 
 
