@@ -21,7 +21,7 @@ from contract.pixels import Filter, Fit
 from exporter import cli_inspect, ensure
 from exporter.choices import ActivationOption, Freeze, PreprocessOption, TaskOption
 from exporter.cli_inspect import BasePath
-from exporter.errors import ExporterError, UsageError
+from exporter.errors import ExporterError, FailedError, UsageError
 from exporter.progress import reporting
 from exporter.settings import load_settings
 
@@ -59,6 +59,9 @@ def main() -> None:
     except ExporterError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201 - one plain line, never wrapped
         sys.exit(error.exit_code)
+    except OSError as error:  # a full disk, a folder that is not ours: no traceback says it better
+        print(f"error: {error.filename or 'file system'}: {error.strerror}", file=sys.stderr)  # noqa: T201 - as above
+        sys.exit(FailedError.exit_code)
 
 
 def _terminate(_signal: int, _frame: object) -> NoReturn:
@@ -81,9 +84,12 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer de
         typer.Option(help="A TensorFlow SavedModel folder.", rich_help_panel=_EXPORT_PANEL),
     ] = None,
     weights: Annotated[
-        str,
-        typer.Option(help="For --application: imagenet, none (random) or a weights FILE."),
-    ] = "imagenet",
+        str | None,
+        typer.Option(
+            help="Of --application: imagenet (default), none (random) or a weights FILE.",
+            rich_help_panel=_EXPORT_PANEL,
+        ),
+    ] = None,
     labels: Annotated[
         str | None,
         typer.Option(
@@ -185,6 +191,10 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer de
     """
     if sum(each is not None for each in (application, keras, saved_model)) != 1:
         raise UsageError("name exactly one of --application, --keras and --saved-model")
+    if weights and not application:
+        raise UsageError("--weights goes with --application; the other sources bring their own")
+    if (signature or input_name or output_name) and not saved_model:
+        raise UsageError("--signature, --input and --output go with --saved-model")
     settings = load_settings()
     size = _parse_size(image_size)
 
@@ -196,7 +206,7 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer de
         application=application,
         keras_file=keras,
         saved_model=saved_model,
-        weights=weights,
+        weights=weights or "imagenet",
         image_size=size,
         labels=labels,
         names=TensorNames(signature, input_name, output_name),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -81,6 +82,7 @@ def export(
     Raises:
         ExporterError: one of its three kinds; nothing is visible then.
     """
+    _require_name(request.name)
     model_path = request.base_path / request.name
     if request.version is not None:
         publish.require_free(model_path, request.version)
@@ -134,6 +136,14 @@ def export(
         manifest.write(staged.version_path)
         path = staged.publish(request.version)
     return Published(path, int(path.name), card, checked)
+
+
+def _require_name(name: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+        raise UsageError(
+            f"--name {name!r}: letters, digits, '.', '_' and '-' only, as it becomes a folder and "
+            "part of URLs"
+        )
 
 
 def _save(version: Path, signatures: Signatures, card: ModelCard, tracked: Any) -> None:

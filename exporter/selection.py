@@ -52,8 +52,10 @@ def select_source(options: SourceOptions, settings: Settings) -> Selected:
     if keras_file is not None:
         return Selected(_as_name(keras_file.stem), lambda _: load_keras(keras_file))
     if saved_model is not None:
-        folder = saved_model.resolve().name
-        return Selected(_as_name(folder), lambda _: load_saved_model(saved_model, options.names))
+        folder = saved_model.resolve()
+        # theirs/3 is version 3 of theirs
+        name = folder.parent.name if folder.name.isdecimal() else folder.name
+        return Selected(_as_name(name), lambda _: load_saved_model(saved_model, options.names))
     return _application(str(options.application), options, settings)
 
 

@@ -48,6 +48,11 @@ def test_help_of_export_shows_examples_and_every_source():
         (("export", "--keras", "m.keras", "--application", "VGG16"), "name exactly one of"),
         (("export", "--keras", "m.keras", "--image-size", "big"), "--image-size big: write 224"),
         (("export", "--keras", "m.keras", "--image-size", "1x2x3"), "1x2x3: write 224"),
+        (
+            ("export", "--keras", "m.keras", "--weights", "none"),
+            "--weights goes with --application",
+        ),
+        (("export", "--keras", "m.keras", "--input", "x"), "--input and --output go with"),
         (("inspect", "nothing"), "there is no version of 'nothing' below models"),
         (("frobnicate",), "frobnicate"),
     ],

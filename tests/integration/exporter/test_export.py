@@ -128,6 +128,11 @@ class TestRefusals:
         with pytest.raises(UsageError, match="version 1 of tiny exists"):
             run("/nowhere.keras", exported.base_path, name="tiny", version=1)
 
+    @pytest.mark.parametrize("name", ["", "../m", "a/b", "a b", ".hidden", "a:predict"])
+    def test_names_that_are_no_folders_or_urls(self, tmp_path, name):
+        with pytest.raises(UsageError, match="letters, digits"):
+            run("/nowhere.keras", tmp_path, name=name)
+
     def test_the_wrong_number_of_labels(self, tiny, tmp_path):
         (tmp_path / "labels").write_text("cat\ndog")
         with pytest.raises(UsageError, match=f"2 labels for {CLASSES} classes"):
