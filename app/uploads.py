@@ -54,7 +54,7 @@ async def read_image(request: Request, reservation: Reservation, *, max_bytes: i
         body = await _read_body(request, reservation, max_bytes)
         (upload,) = await _form_files(body, options, field="file", max_files=1)
     elif media_type.startswith("image/") or media_type == _BINARY:
-        upload = Upload(await _read_body(request, reservation, max_bytes), None)
+        upload = Upload(bytes(await _read_body(request, reservation, max_bytes)), None)
     else:
         raise UnsupportedMediaTypeError(
             "send the image as multipart/form-data (field file), image/* or "
@@ -85,24 +85,25 @@ def _content_type(request: Request) -> tuple[str, dict[bytes, bytes]]:
     return media_type.decode("latin-1").lower(), options
 
 
-async def _read_body(request: Request, reservation: Reservation, max_bytes: int) -> bytes:
+async def _read_body(request: Request, reservation: Reservation, max_bytes: int) -> bytearray:
     announced = request.headers.get("content-length", "")
     if announced.isdecimal():
         _check_size(int(announced), max_bytes)
         reservation.grow_to(int(announced))
-    chunks: list[bytes] = []
-    size = 0
+    # One growing block, which malloc maps and unmaps: a list of 64 kB chunks splits the heap up and
+    # left 40 MB resident after large uploads.
+    body = bytearray()
     while True:
         message = await request.receive()
         if message["type"] == "http.disconnect":
             raise ClientGoneError
         chunk = message.get("body", b"")
-        size += len(chunk)
+        size = len(body) + len(chunk)
         _check_size(size, max_bytes)
         reservation.grow_to(size)
-        chunks.append(chunk)
+        body += chunk
         if not message.get("more_body", False):
-            return b"".join(chunks)
+            return body
 
 
 def _check_size(size: int, max_bytes: int) -> None:
@@ -171,7 +172,7 @@ class _Form:
 
 
 async def _form_files(
-    body: bytes, options: dict[bytes, bytes], *, field: str, max_files: int
+    body: bytearray, options: dict[bytes, bytes], *, field: str, max_files: int
 ) -> list[Upload]:
     """The field's files; large bodies are parsed in a thread, 10 MB take 20 ms."""
     if len(body) < _LARGE_BYTES:
@@ -180,7 +181,7 @@ async def _form_files(
 
 
 def _parse_form(
-    body: bytes, options: dict[bytes, bytes], *, field: str, max_files: int
+    body: bytearray, options: dict[bytes, bytes], *, field: str, max_files: int
 ) -> list[Upload]:
     boundary = options.get(b"boundary")
     if not boundary:
@@ -198,7 +199,7 @@ def _parse_form(
     }
     try:
         parser = MultipartParser(boundary, callbacks)
-        parser.write(body)
+        parser.write(bytes(body))
         parser.finalize()
     except FormParserError as error:
         raise RequestError("the multipart body cannot be parsed") from error

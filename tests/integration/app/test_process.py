@@ -10,9 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
-from tests.support.gateway import gateway_process, wait_until
+from tests.support.gateway import gateway_process, resident_megabytes, wait_until
+from tests.support.pictures import encoded
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -126,3 +128,21 @@ def test_each_request_is_one_json_line_with_its_facts(fake, photo):
     assert {key: good[key] for key in expected} == expected
     assert {"duration_ms", "decode_ms", "queue_ms", "inference_ms", "timestamp"} <= good.keys()
     assert (bad["status"], bad["problem"], bad["level"]) == (422, "invalid-image", "info")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc and tames glibc's malloc")
+def test_memory_is_given_back_after_large_uploads(fake, photo):
+    large_png = encoded(np.zeros((5000, 6000, 3), np.uint8), "PNG")
+    with gateway_process(fake.url) as gateway:
+
+        def send(data):
+            headers = {"Content-Type": "application/octet-stream"}
+            return gateway.client.post("/classify", content=data, headers=headers).status_code
+
+        assert [send(photo) for _ in range(20)] == [200] * 20
+        before = resident_megabytes(gateway.process.pid)
+        assert [send(bytes(19_000_000)) for _ in range(3)] == [422] * 3
+        assert [send(bytes(30_000_000)) for _ in range(3)] == [413] * 3
+        assert [send(large_png) for _ in range(3)] == [200] * 3
+        assert send(photo) == 200
+        wait_until(lambda: resident_megabytes(gateway.process.pid) < before + 15, "memory is back")
