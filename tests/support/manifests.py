@@ -23,6 +23,7 @@ COMPONENTS = {
 }
 
 Object = dict[str, Any]
+Problems = Iterator[str]
 
 
 def render(folder: Path) -> list[Object]:

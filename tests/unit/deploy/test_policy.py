@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from tests.support import manifests, policy
+from tests.support import manifests, policy, policy_wiring
 
 
 def test_every_rendering_keeps_the_policy(rendered):
@@ -37,7 +37,7 @@ def test_production_pods_spread_over_zones_and_nodes(rendered):
 
 
 def test_gateway_reaches_the_model_server_and_nothing_reaches_anything_else(rendered):
-    flows = set(policy.allowed_flows(rendered["k8s/overlays/production"]))
+    flows = set(policy_wiring.allowed_flows(rendered["k8s/overlays/production"]))
     assert flows == {("gateway", "tf-serving", "grpc")}
 
 
