@@ -97,6 +97,7 @@ class Server:
         """Drain, then free everything; False when requests were still running at the deadline."""
         with self._lock:
             self._is_stopping = True
+        self._manager.cancel()  # a reload that waits for its model would hold up the drain
         deadline = time.monotonic() + self._options.drain_timeout_seconds
         is_drained = self._drain(deadline)
         self._manager.stop()

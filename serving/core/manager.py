@@ -141,11 +141,16 @@ class Manager:
         with self._changed:
             self._changed.wait_for(lambda: self._stopping.is_set() or is_loaded(), timeout_seconds)
 
-    def stop(self) -> None:
-        """Cancel retries, wait for actions under way, and free every version."""
+    def cancel(self) -> None:
+        """Begin to stop: no further action, no retry, and whoever waits for a version gives up."""
         self._stopping.set()
         with self._changed:
             self._changed.notify_all()
+
+    def stop(self) -> None:
+        """Cancel, wait for actions under way, and free every version."""
+        self.cancel()
+        with self._lock:
             threads = list(self._threads)
         for thread in threads:
             thread.join()

@@ -35,6 +35,7 @@ class Client:
             else grpc.insecure_channel(address)
         )
         self.prediction = prediction_service_pb2_grpc.PredictionServiceStub(self.channel)
+        self.request = predict_request
         self.model = model_service_pb2_grpc.ModelServiceStub(self.channel)
 
     def predict(self, name, signature="", *, version=None, label=None, seconds=30, **inputs):

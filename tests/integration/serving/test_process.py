@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import socket
 import subprocess
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
-import httpx
 import numpy as np
 import pytest
+from tensorflow_serving.apis import model_management_pb2
+from tensorflow_serving.config import model_server_config_pb2
 
 from tests.support.fixture_models import copy_version
 from tests.support.model_server import models_config, running_model_server
@@ -90,41 +92,85 @@ def test_a_server_that_waits_for_its_model_can_be_stopped(tmp_path):
         assert server.process.wait(30) == 0
 
 
-def slow_rest(server):
-    body = {"signature_name": "slow", "instances": [1.0]}
-    httpx.post(f"{server.rest_url}/v1/models/t:predict", json=body, timeout=60).raise_for_status()
+def with_a_model_that_never_loads(models, directory):
+    config = model_server_config_pb2.ModelServerConfig()
+    for name, base_path in (("t", models / "t"), ("never", directory)):
+        config.model_config_list.config.add(
+            name=name, base_path=str(base_path), model_platform="tensorflow"
+        )
+    return config
+
+
+class SlowRest:
+    """A REST request of which the server has read the head, and asked for the rest."""
+
+    def __init__(self, server):
+        self._body = json.dumps({"signature_name": "slow", "instances": [1.0]}).encode()
+        self._socket = socket.create_connection(("127.0.0.1", server.rest_port), timeout=60)
+        head = (
+            "POST /v1/models/t:predict HTTP/1.1\r\nHost: test\r\nConnection: close\r\n"
+            f"Content-Length: {len(self._body)}\r\nExpect: 100-continue\r\n\r\n"
+        )
+        self._socket.sendall(head.encode())
+        assert self._socket.recv(100).startswith(b"HTTP/1.1 100")
+
+    def finish(self):
+        """The status line of the answer."""
+        with self._socket:
+            self._socket.sendall(self._body)
+            return self._socket.makefile("rb").readline()
+
+
+def start_slow_calls(client, pool, count):
+    """Calls that the server has accepted: it takes those of a connection in their order."""
+    x = np.ones(1, np.float32)
+    calls = [
+        client.prediction.Predict.future(client.request("t", "slow", x=x), timeout=60)
+        for _ in range(count)
+    ]
+    pool.submit(client.states, "t").result(timeout=60)
+    return calls
 
 
 def test_sigterm_drains(tmp_path, models, connect):
-    flags = ["--model_name=t", f"--model_base_path={models}/t"]
-    with running_model_server(tmp_path, *flags) as server, ThreadPoolExecutor(4) as pool:
+    flags = ["--model_name=t", f"--model_base_path={models}/t", "--grpc_max_threads=16"]
+    with running_model_server(tmp_path, *flags) as server, ThreadPoolExecutor(2) as pool:
         client = connect(server.grpc_address)
-        x = np.ones(1, np.float32)
-        client.predict("t", "slow", x=x)
-        in_flight = [
-            pool.submit(client.predict, "t", "slow", x=x),
-            pool.submit(client.predict, "t", "slow", x=x),
-            pool.submit(slow_rest, server),
-        ]
-        time.sleep(0.2)  # the requests are under way
+        waiting = client.model.HandleReloadConfigRequest.future(
+            model_management_pb2.ReloadConfigRequest(
+                config=with_a_model_that_never_loads(models, tmp_path)
+            )
+        )
+        rest = SlowRest(server)
+        calls = start_slow_calls(client, pool, 3)
         server.process.send(signal.SIGTERM)
-        for future in in_flight:
-            future.result(timeout=60)
+        wait_for_output(server, "draining")
+        assert rest.finish() == b"HTTP/1.1 200 OK\r\n"
+        for call in calls:
+            assert call.result(timeout=60).model_spec.name == "t"
+        assert isinstance(waiting.exception(timeout=30), grpc.RpcError)
         assert server.process.wait(30) == 0
         assert not server.is_listening
 
 
 def test_a_second_signal_ends_the_process_at_once(tmp_path, models, connect):
     flags = ["--model_name=t", f"--model_base_path={models}/t", "--grpc_max_threads=16"]
-    with running_model_server(tmp_path, *flags) as server, ThreadPoolExecutor(12) as pool:
+    with running_model_server(tmp_path, *flags) as server, ThreadPoolExecutor(2) as pool:
         client = connect(server.grpc_address)
-        x = np.ones(1, np.float32)
-        in_flight = [pool.submit(client.predict, "t", "slow", x=x) for _ in range(12)]
-        time.sleep(0.3)  # the requests are under way
+        calls = start_slow_calls(client, pool, 14)
         server.process.send(signal.SIGTERM)
-        wait_until(lambda: "draining" in server.output, seconds=10)
-        time.sleep(0.1)  # the signals are let through again
+        wait_for_output(server, "draining")
         server.process.send(signal.SIGTERM)
         assert server.process.wait(5) == -signal.SIGTERM
-        outcomes = [future.exception(timeout=30) for future in in_flight]
+        outcomes = [call.exception(timeout=30) for call in calls]
         assert any(isinstance(outcome, grpc.RpcError) for outcome in outcomes)
+
+
+def test_a_drain_ends_after_its_time(tmp_path, models, connect):
+    flags = ["--model_name=t", f"--model_base_path={models}/t", "--drain_timeout_seconds=0.2"]
+    with running_model_server(tmp_path, *flags) as server, ThreadPoolExecutor(2) as pool:
+        calls = start_slow_calls(connect(server.grpc_address), pool, 7)
+        server.process.send(signal.SIGTERM)
+        assert server.process.wait(30) == 0
+        assert "still running after --drain_timeout_seconds" in server.output
+        assert any(isinstance(call.exception(timeout=30), grpc.RpcError) for call in calls)
