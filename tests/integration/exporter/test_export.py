@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -207,6 +208,15 @@ def start(*arguments, **environment):
     )
 
 
+def sleeping_child(pid):
+    """The stand-in for a model server, once it sleeps; libraries start other children too."""
+    for child in psutil.Process(pid).children():
+        with suppress(psutil.NoSuchProcess):
+            if child.name() == "sleep":
+                return child
+    return None
+
+
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
     """Two exports of one SavedModel at the same time, one of them with variables."""
@@ -288,7 +298,7 @@ class TestCommands:
             "export", "--keras", tiny[1], "--name", "m", "--base-path", tmp_path,
             EXPORTER_MODEL_SERVER=never_ready,
         )  # fmt: skip
-        (child,) = wait_until(psutil.Process(process.pid).children, what="the server's start")
+        child = wait_until(lambda: sleeping_child(process.pid), what="the server's start")
         process.send_signal(number)
         process.communicate(timeout=60)
         assert process.returncode == exit_code
