@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from app.model_server.addresses import Address
     from app.model_server.base import ModelServer
+    from app.readiness import Report
     from app.settings import Settings
 
 _PROBLEM: Final[dict[str, Any]] = {
@@ -83,7 +84,7 @@ def create_app(settings: Settings, *, clock: Callable[[], float] = time.monotoni
             max_bytes=settings.max_buffered_bytes,
             on_change=metrics.admitted,
         ),
-        readiness=Readiness(pool, catalog, settings.models, clock=clock),
+        readiness=Readiness(pool, catalog, settings.models, clock=clock, on_change=_log_readiness),
         metrics=metrics,
         latencies=Latencies(clock),
     )
@@ -130,6 +131,15 @@ def _pool(settings: Settings, metrics: Metrics) -> ModelServerPool:
         observer=metrics,
         resolve_interval_seconds=settings.resolve_interval_seconds,
     )
+
+
+def _log_readiness(report: Report) -> None:
+    """One line when models start or stop answering or another version does; not one per probe."""
+    versions = {model.name: model.version for model in report.models if model.is_ready}
+    if report.is_ready:
+        get_logger().info("ready", versions=versions)
+    else:
+        get_logger().warning("not ready", versions=versions, detail=report.detail)
 
 
 def _version() -> str:

@@ -27,7 +27,7 @@ _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _SERVER_ERROR: Final = 500
 _UNROUTED: Final = "(none)"
 _QUIET: Final = frozenset({"/livez", "/readyz", "/healthz", "/metrics"})
-"""Probed every few seconds: logged at debug while all is well."""
+"""Probed every few seconds: logged at debug. Readiness logs its changes itself."""
 _SECURITY_HEADERS: Final = {"X-Content-Type-Options": "nosniff"}
 
 
@@ -113,11 +113,11 @@ class Observe:
             fields["detail"] = record.error.detail
             if record.error.reason is not None:
                 fields["reason"] = record.error.reason
-        if status >= _SERVER_ERROR:
-            is_ours = isinstance(record.error, GatewayError)
-            self._log.error("request", **fields, exc_info=None if is_ours else record.error)
-        elif route in _QUIET:
+        is_ours = isinstance(record.error, GatewayError)
+        if route in _QUIET and (is_ours or status < _SERVER_ERROR):
             self._log.debug("request", **fields)
+        elif status >= _SERVER_ERROR:
+            self._log.error("request", **fields, exc_info=None if is_ours else record.error)
         else:
             self._log.info("request", **fields)
 

@@ -69,11 +69,22 @@ class Readiness:
         models: Sequence[str],
         *,
         clock: Callable[[], float],
+        on_change: Callable[[Report], None],
     ) -> None:
+        """Create it.
+
+        Args:
+            server: who is asked.
+            catalog: knows what a model takes.
+            models: names of the required models.
+            clock: monotonic seconds.
+            on_change: told the first report, and each that says something else than the last.
+        """
         self._server = server
         self._catalog = catalog
         self._names = models
         self._clock = clock
+        self._on_change = on_change
         self._answered: dict[str, tuple[float, int]] = {}
         self._kept: tuple[float, Sequence[ModelReadiness]] | None = None
         self._lock = asyncio.Lock()
@@ -91,7 +102,10 @@ class Readiness:
         async with self._lock:
             if self._kept is None or self._clock() - self._kept[0] >= _KEEP_SECONDS:
                 models = await asyncio.gather(*(self._ask(name) for name in self._names))
+                before = self._kept[1] if self._kept else None
                 self._kept = (self._clock(), models)
+                if models != before:
+                    self._on_change(Report(is_draining=False, models=models))
         return Report(is_draining=self.is_draining, models=self._kept[1])
 
     async def _ask(self, name: str) -> ModelReadiness:

@@ -9,6 +9,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import grpc
 import httpx
 import numpy as np
 import pytest
@@ -92,7 +93,7 @@ assert "grpc" in sys.modules
 def test_a_signal_turns_readiness_first_and_lets_requests_finish(fake, photo, number):
     fake.models["demo"][1].delay_seconds = 1.0
     with (
-        gateway_process(fake.url, GATEWAY_DRAIN_DELAY_SECONDS="0.5") as gateway,
+        gateway_process(fake.url, GATEWAY_DRAIN_DELAY_SECONDS="2") as gateway,
         ThreadPoolExecutor(1) as thread,
     ):
         pending = thread.submit(gateway.client.post, "/classify", files={"file": photo})
@@ -101,7 +102,7 @@ def test_a_signal_turns_readiness_first_and_lets_requests_finish(fake, photo, nu
         wait_until(
             lambda: httpx.get(f"{gateway.url}/readyz", trust_env=False).status_code == 503,
             "not ready",
-            seconds=0.5,
+            seconds=2,
         )
         assert pending.result().status_code == 200
         assert gateway.process.wait(10) == 0
@@ -128,6 +129,26 @@ def test_each_request_is_one_json_line_with_its_facts(fake, photo):
     assert {key: good[key] for key in expected} == expected
     assert {"duration_ms", "decode_ms", "queue_ms", "inference_ms", "timestamp"} <= good.keys()
     assert (bad["status"], bad["problem"], bad["level"]) == (422, "invalid-image", "info")
+
+
+def test_probes_are_silent_and_readiness_logs_its_changes_once(fake):
+    fake.models["demo"][1].fault = (grpc.StatusCode.INTERNAL, "Could not find variable dense")
+    with gateway_process(fake.url) as gateway:
+
+        def probe():
+            return gateway.client.get("/readyz").status_code
+
+        assert [probe() for _ in range(20)] == [503] * 20
+        fake.models["demo"][1].fault = None
+        wait_until(lambda: probe() == 200, "ready", seconds=5)
+        assert [probe() for _ in range(20)] == [200] * 20
+        gateway.terminate()
+    lines = [json.loads(line) for line in gateway.log]
+    assert [(line["event"], line["level"]) for line in lines if "ready" in line["event"]] == [
+        ("not ready", "warning"),
+        ("ready", "info"),
+    ]
+    assert [line for line in lines if line.get("route") == "/readyz"] == []
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc and tames glibc's malloc")
