@@ -90,7 +90,7 @@ class ConfigFilePoller:
         self._configuration = configuration
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="config-file-poller")
-        self._applied = _read(path)
+        self._applied: bytes | None = None  # it may have changed since the server started
 
     def start(self) -> None:
         """Poll in the background."""

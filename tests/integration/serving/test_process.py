@@ -65,6 +65,17 @@ def test_a_label_on_an_unavailable_version_exits_255(tmp_path, models):
     )
 
 
+@pytest.mark.parametrize("flag", ["--port", "--rest_api_port"])
+def test_a_taken_port_exits_255(models, flag):
+    with socket.create_server(("0.0.0.0", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = run_serving(
+            "--model_name=c", f"--model_base_path={models}/c", "--port=0", f"{flag}={port}"
+        )
+    assert result.returncode == 255
+    assert f"cannot listen on 0.0.0.0:{port}" in result.stderr
+
+
 @pytest.mark.parametrize("flag", ["--help", "--version"])
 def test_help_and_version_answer_without_a_model(flag):
     result = run_serving(flag)
