@@ -127,6 +127,7 @@ LABEL org.opencontainers.image.title="Sightserve exporter" \
       org.opencontainers.image.description="Turns a Keras classifier into a proven, versioned SavedModel"
 COPY --from=exporter-packages /added /opt/venv
 COPY --from=exporter-code /opt/sightserve /opt/sightserve
+ENV EXPORTER_BASE_PATH=/models
 HEALTHCHECK NONE
 ENTRYPOINT ["python", "-m", "exporter"]
 CMD ["--help"]
