@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from serving import saved_model, warmup
+from serving import memory, saved_model, warmup
 from serving.batching import BatchedServable, BatchingParameters
 from serving.core.errors import Code, ServingError
 
@@ -52,6 +52,7 @@ class ModelLoader:
                 queues = saved_model.BatchQueues(self._batching)
                 servable = BatchedServable(servable, queues, self._batching, self._running)
             self._warm_up(servable, path)
+            memory.give_back()
         except ServingError:
             servable.close()
             raise

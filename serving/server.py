@@ -9,7 +9,6 @@ Ports open when every configured model has an AVAILABLE version.
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import threading
@@ -17,6 +16,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from serving import memory
 from serving.batching import BatchingParameters, read_parameters
 from serving.configuration import ConfigFilePoller, Configuration
 from serving.core.errors import Code, ServingError, invalid_argument
@@ -83,11 +83,9 @@ class Server:
         Raises:
             ServingError: a label that may not be assigned, a port that is taken.
         """
+        memory.keep_what_is_loaded()
         self._source.start()
         self._configuration.apply(self._config)
-        # What is alive now stays: collections after a swap need not walk TensorFlow's modules.
-        gc.collect()
-        gc.freeze()
         with self._lock:
             if not self._is_stopping:
                 self._listen()
