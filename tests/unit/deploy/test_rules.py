@@ -74,3 +74,19 @@ def test_dashboard_is_what_grafana_provisions():
     assert {target["datasource"]["uid"] for target in targets} == {source["uid"]}
     ids = [panel["id"] for panel in dashboard["panels"]]
     assert len(ids) == len(set(ids))
+
+
+def test_autoscalers_ask_for_metrics_that_the_gateway_has_and_the_adapter_passes_on():
+    from app.metrics import Metrics  # noqa: PLC0415
+
+    exposed = Metrics().exposition().decode()
+    adapter = yaml.safe_load((ROOT / "deploy/monitoring/prometheus-adapter.yaml").read_text())
+    passed_on = {rule["seriesQuery"].partition("{")[0] for rule in adapter["rules"]["custom"]}
+    asked = set()
+    for path in (ROOT / "k8s/overlays/production").glob("*-horizontalpodautoscaler.yaml"):
+        for metric in yaml.safe_load(path.read_text())["spec"]["metrics"]:
+            if metric["type"] != "Resource":
+                asked.add(metric[metric["type"].lower()]["metric"]["name"])
+    assert asked == passed_on == {"gateway_images_in_progress", "gateway_queued_images"}
+    for name in asked:
+        assert f"\n# TYPE {name} gauge" in exposed
