@@ -108,6 +108,18 @@ def proto_from_array(array: Array) -> tensor_pb2.TensorProto:
     return proto
 
 
+def empty_array(dtype: str, shape: tuple[int, ...]) -> Array:
+    """An array without elements of the type with TensorFlow's name `dtype` ("DT_HALF").
+
+    Raises:
+        ValueError: a type that there are no arrays of.
+    """
+    enum = types_pb2.DataType.Value(dtype)
+    if enum not in _FIELDS:
+        raise ValueError(f"dtype {dtype}")
+    return np.zeros(shape, _FIELDS[enum][0])
+
+
 def dtype_name(array: Array) -> str:
     """TensorFlow's name of the array's type, "" when it has none here."""
     return types_pb2.DataType.Name(_ENUMS[array.dtype]) if array.dtype in _ENUMS else ""

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from serving.core.errors import Code, ServingError
 from serving.rest import base64text, jsontext, rapidjson
 from serving.rest.dtypes import BOOL, FLOATS, INTEGERS, STRING, type_string
+from serving.tensors import empty_array
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,6 +84,8 @@ def tensor(name: str, values: list[Any], shape: list[int], dtype: str) -> npt.ND
         return strings.reshape(shape)
     if dtype in FLOATS:
         return _as_float(np.array(values, np.float64), dtype).reshape(shape)
+    if dtype != BOOL and dtype not in INTEGERS:
+        return _without_elements(name, shape, dtype)
     return np.array(values, np.bool_ if dtype == BOOL else INTEGERS[dtype]).reshape(shape)
 
 
@@ -114,6 +117,14 @@ def numbers_at_once(value: Any, dtype: str) -> npt.NDArray[Any] | None:
     if array.size and not (limits.min <= int(array.min()) and int(array.max()) <= limits.max):
         return None
     return array.astype(INTEGERS[dtype])
+
+
+def _without_elements(name: str, shape: list[int], dtype: str) -> npt.NDArray[Any]:
+    """An empty list is the only JSON value of the types that JSON cannot carry, half among them."""
+    try:
+        return empty_array(dtype, tuple(shape))
+    except ValueError:
+        raise invalid(f"tensor parsing error: {name}") from None
 
 
 def _as_float(array: npt.NDArray[np.float64], dtype: str) -> npt.NDArray[Any]:

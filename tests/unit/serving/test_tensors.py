@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from tensorflow.core.framework import tensor_pb2, types_pb2
 
-from serving.tensors import array_from_proto, dtype_name, proto_from_array, write_proto
+from serving.tensors import array_from_proto, dtype_name, empty_array, proto_from_array, write_proto
 
 DTYPES = [
     *(np.float32, np.float64, np.float16, ml_dtypes.bfloat16, np.complex64, np.complex128),
@@ -97,6 +97,13 @@ def test_an_unknown_rank_does_not_count():
 def test_unusable_messages(message):
     with pytest.raises(ValueError, match=r"dtype|shape|elements|values|value|string|buffer"):
         array_from_proto(message)
+
+
+def test_arrays_without_elements():
+    assert empty_array("DT_HALF", (0, 3)).dtype == np.float16
+    assert empty_array("DT_STRING", (0,)).dtype == np.object_
+    with pytest.raises(ValueError, match="DT_RESOURCE"):
+        empty_array("DT_RESOURCE", (0,))
 
 
 def test_a_type_without_a_field_is_refused():
