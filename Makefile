@@ -37,7 +37,7 @@ demo: $(VENV)/.run ## Train and publish the handwritten-digits model
 	@$(BIN)/python -m exporter demo --base-path "$(MODELS)"
 
 test: $(VENV)/.dev ## Run the tests; ARGS="..." goes to pytest
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not docker" $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --no-loadscope-reorder -m "not docker" $(ARGS)
 
 test-docker: $(VENV)/.dev ## Build the images and test them on a Docker engine; ARGS="--require-docker"
 	$(BIN)/python -m pytest -m docker tests/docker $(ARGS)

@@ -1,13 +1,33 @@
 """Options that turn skips into failures, where a missing tool would hide a missing check."""
 
 import shutil
+from pathlib import PurePosixPath
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 REQUIREMENTS = {
     "browser": ("chromium", "chromium-browser", "google-chrome"),
     "promtool": ("promtool",),
 }
+
+
+# Tests that share an expensive fixture (a trained model, a server over the fixture models) stay in
+# one worker; elsewhere a file does. Neither pytest-xdist's files nor its groups say this: groups
+# rename tests after pytest 9 has hashed their names, and are then ignored.
+ONE_WORKER = ("tests/contract", "tests/e2e/digits")
+
+
+class _FilesAndFolders(LoadScopeScheduling):
+    """Whole folders where fixtures are shared, else whole files, in the order of collection."""
+
+    def _split_scope(self, nodeid):
+        file = PurePosixPath(nodeid.split("::", 1)[0])
+        return str(file.parent) if str(file.parent) in ONE_WORKER else str(file)
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return _FilesAndFolders(config, log)
 
 
 def pytest_addoption(parser):

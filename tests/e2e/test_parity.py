@@ -10,7 +10,7 @@ from contract.pixels import ImageSpec, decode
 from tests.support import stack
 from tests.support.pictures import encoded, photographs
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("parity")]
+pytestmark = pytest.mark.slow
 
 # name -> input side in pixels; what their papers and Keras' constructors say
 APPLICATIONS = {"MobileNetV2": 224, "ResNet50": 224, "EfficientNetB0": 224, "InceptionV3": 299}

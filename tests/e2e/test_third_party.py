@@ -8,8 +8,6 @@ from contract.pixels import ImageSpec, decode
 from tests.support import stack
 from tests.support.pictures import encoded, photographs
 
-pytestmark = pytest.mark.xdist_group("third-party")
-
 SETTINGS = """
 [models.theirs]
 signature = "score_images"

@@ -4,7 +4,7 @@ import pytest
 
 from tests.support import stack
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("digits")]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,6 @@ import pytest
 
 from tests.support import stack
 
-DIGITS_GROUP = "digits"  # keeps the tests that share the trained model in one xdist worker
-
 
 @dataclass(frozen=True)
 class Digits:

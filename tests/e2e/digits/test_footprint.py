@@ -11,7 +11,7 @@ import pytest
 from tests.support import stack
 from tests.support.pictures import encoded, photographs
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("digits")]
+pytestmark = pytest.mark.slow
 
 MEGABYTE = 1_000_000
 

@@ -10,7 +10,7 @@ import pytest
 from tests.support import stack
 from tests.support.processes import answers, free_ports, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("digits")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "http"])

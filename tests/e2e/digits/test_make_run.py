@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.processes import ROOT, free_ports, running, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("digits")]
+pytestmark = pytest.mark.slow
 
 
 def supervisor(models, ports):

@@ -9,7 +9,7 @@ import pytest
 from contract.card import ModelCard
 from contract.pixels import decode
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("digits")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
