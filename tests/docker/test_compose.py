@@ -6,6 +6,7 @@ import subprocess
 import httpx
 import pytest
 
+from tests.support.docker_images import index_arguments
 from tests.support.docker_stack import ENGLISH, ROOT, TMPFS, classify, listing, ran, url_of
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
@@ -106,6 +107,29 @@ def test_second_up_exports_nothing_again_and_the_volume_survives_down(stack):
     exporter = stack.container("exporter", is_running=False)
     assert exporter.logs().decode() == "/models/classifier holds version 1: nothing to do\n"
     assert classify(stack.url(), (ROOT / "samples/seven.png").read_bytes()).status_code == 200
+
+
+def test_compose_builds_what_is_not_there(engine, images, base, new_stack):
+    """From the layers that the session has built; under tags of their own."""
+    names = {name: f"sightserve-test/composed-{name}" for name in images}
+    arguments = [
+        word
+        for key, value in index_arguments().items()
+        for word in ("--build-arg", f"{key}={value}")
+    ]
+    new_stack().compose(
+        *("--profile", "embedded", "build", *arguments),
+        *("gateway", "embedded", "exporter"),
+        seconds=800,
+        PYTHON_IMAGE=base,
+        GATEWAY_IMAGE=names["gateway"],
+        SERVING_IMAGE=names["serving"],
+        EXPORTER_IMAGE=names["exporter"],
+    )
+    for target, name in names.items():
+        composed, ours = engine.images.get(name), engine.images.get(images[target])
+        assert composed.attrs["RootFS"] == ours.attrs["RootFS"]
+        engine.images.remove(name)
 
 
 def test_read_only_volume_is_one_clear_line(engine, images):

@@ -11,7 +11,7 @@ import yaml
 from tests.support import metric_names
 from tests.support.docker_load import Load
 from tests.support.docker_stack import ROOT, classify
-from tests.support.processes import free_ports, wait_until
+from tests.support.processes import answers, free_ports, wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 
@@ -89,6 +89,7 @@ def test_prometheus_scrapes_the_stack_and_answers_every_panel(busy, tmp_path):
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
+        wait_until(lambda: answers(f"http://127.0.0.1:{port}/-/ready"), seconds=60, what="ready")
         with Load([busy.url()], SEVEN, per_second=10):
             wait_until(
                 lambda: empty_panels(f"http://127.0.0.1:{port}") == [],
@@ -110,12 +111,7 @@ def query(url, expression):
 
 
 def empty_panels(url):
-    """The panels without data; all, while Prometheus is starting."""
-    try:
-        return [
-            title
-            for title, expression in dashboard_expressions().items()
-            if not query(url, expression)
-        ]
-    except httpx.TransportError:
-        return ["starting"]
+    """The panels without data."""
+    return [
+        title for title, expression in dashboard_expressions().items() if not query(url, expression)
+    ]

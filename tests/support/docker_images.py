@@ -36,11 +36,15 @@ def _is_here(client: docker.DockerClient, name: str) -> bool:
     return True
 
 
+def index_arguments() -> dict[str, str]:
+    """The package index of this machine, if it has one of its own."""
+    index = os.environ.get("PIP_INDEX_URL")
+    return {"PIP_INDEX_URL": index} if index else {}
+
+
 def build(client: docker.DockerClient, base: str) -> dict[str, str]:
     """Build every target with the engine's classic builder: target → tag."""
-    arguments = {"PYTHON_IMAGE": base}
-    if index := os.environ.get("PIP_INDEX_URL"):
-        arguments["PIP_INDEX_URL"] = index
+    arguments = {"PYTHON_IMAGE": base, **index_arguments()}
     tags = {target: f"sightserve-test/{target}" for target in TARGETS}
     for target, tag in tags.items():
         try:

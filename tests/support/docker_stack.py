@@ -45,15 +45,20 @@ class Stack:
         self._settings = settings
 
     def compose(
-        self, *arguments: str, files: tuple[str, ...] = (), seconds: float = 300, check: bool = True
+        self,
+        *arguments: str,
+        files: tuple[str, ...] = (),
+        seconds: float = 300,
+        check: bool = True,
+        **settings: str,
     ) -> subprocess.CompletedProcess[str]:
-        """Run the compose tool in the repository."""
+        """Run the compose tool in the repository; `settings` win over the stack's own."""
         names = ["docker-compose.yml", *files]
         options = [word for name in names for word in ("-f", name)]
         done = subprocess.run(
             [*self._tool, "--project-name", self.project, *options, *arguments],
             cwd=ROOT,
-            env={**_clean_environment(), **self._settings},
+            env={**_clean_environment(), **self._settings, **settings},
             capture_output=True,
             text=True,
             timeout=seconds,
