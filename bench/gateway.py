@@ -26,6 +26,7 @@ from contract.card import ModelCard
 from contract.pixels import decode
 from exporter.client import connect
 from tests.support import stack
+from tests.support.model_server import RunningModelServer
 from tests.support.pictures import encoded, photographs
 from tests.support.processes import free_ports, python_module, running, wait_until
 
@@ -66,7 +67,7 @@ def main() -> None:
 FLAGS = ("--tensorflow_intra_op_parallelism=1", "--tensorflow_inter_op_parallelism=2")
 
 
-def report_start(folder: Path, server: stack.ModelServer) -> None:
+def report_start(folder: Path, server: RunningModelServer) -> None:
     """Time from the start of the process to its first answer, beside a bare interpreter's."""
     ready, bare = [], []
     for number in range(5):
@@ -113,7 +114,7 @@ def poster(url: str, files: list[bytes]) -> Callable[[int], None]:
 
 
 def caller(
-    server: stack.ModelServer, model: str, files: list[bytes], spec: object
+    server: RunningModelServer, model: str, files: list[bytes], spec: object
 ) -> Callable[[int], None]:
     """Calls top_k with one decoded picture per call."""
     pixels = [decode(data, spec)[np.newaxis] for data in files]  # type: ignore[arg-type] # a card's

@@ -34,6 +34,8 @@ def main() -> int:
         command_line = options.parse(sys.argv[1:])
     except ServingError as error:
         return _failed(error)
+    if command_line.is_help or command_line.options.version:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `--help | head` ends without a traceback
     if command_line.is_help:
         print(options.help_text())  # noqa: T201 - this is a command line program
         return 0

@@ -1,13 +1,19 @@
 """HTTP around the REST API, byte for byte, and the flags that change it."""
 
 import json
+import re
 import socket
 import urllib.request
+from contextlib import suppress
 from urllib.parse import urlsplit
 
+import grpc
 import pytest
+import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from tests.support.model_server import models_config, running_model_server
+from tests.support.processes import wait_until
 from tests.support.raw_http import exchange, request_bytes
 
 PREDICT = b'{"instances": [[1, 2, 3]]}'
@@ -131,7 +137,7 @@ def is_ours(request):
 
 
 @pytest.fixture(scope="module")
-def flagged_url(tmp_path_factory, models_directory):
+def flagged(tmp_path_factory, models_directory):
     """Our server with CORS, metrics, and little patience."""
     directory = tmp_path_factory.mktemp("flags")
     config = directory / "models.config"
@@ -145,7 +151,12 @@ def flagged_url(tmp_path_factory, models_directory):
         "--rest_api_enable_cors_support",
         "--rest_api_timeout_in_ms=300",
     ) as server:
-        yield server.rest_url
+        yield server
+
+
+@pytest.fixture(scope="module")
+def flagged_url(flagged):
+    return flagged.rest_url
 
 
 def test_a_model_that_takes_too_long_is_a_gateway_timeout(flagged_url):
@@ -184,3 +195,25 @@ def test_metrics_count_what_was_asked(flagged_url):
     assert ':tensorflow:serving:request_count{model_name="t",status="OK"}' in text
     assert ':runtime_latency_count{model_name="t",API="Predict",runtime="TF1"}' in text
     assert ":tensorflow:cc:saved_model:load_attempt_count{" in text
+
+
+def test_metrics_count_grpc_requests_as_well(flagged):
+    with grpc.insecure_channel(flagged.grpc_address) as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        for name in ("t", "missing"):
+            request = predict_pb2.PredictRequest()
+            request.model_spec.name = name
+            request.inputs["x"].CopyFrom(tf.make_tensor_proto([[1.0, 2.0, 3.0]]))
+            with suppress(grpc.RpcError):
+                stub.Predict(request, 30.0)
+
+    def count(text, status):
+        found = re.search(rf':request_count{{model_name="\w+",status="{status}"}} (\d+)', text)
+        return int(found[1]) if found else 0
+
+    def scrape():
+        with urllib.request.urlopen(f"{flagged.rest_url}/metrics", timeout=30) as reply:  # noqa: S310 - ours
+            return reply.read().decode()
+
+    wait_until(lambda: count(scrape(), "NOT_FOUND") == 1, seconds=5, what="counting the failure")
+    assert ':request_latency_count{model_name="t",API="Predict",entrypoint="GRPC"} 1' in scrape()

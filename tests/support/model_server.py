@@ -42,6 +42,10 @@ class RunningModelServer:
     def rest_url(self) -> str:
         return f"http://127.0.0.1:{self.rest_port}"
 
+    def url(self, protocol: str) -> str:
+        """What GATEWAY_MODEL_SERVER_URL takes; protocol is grpc or http."""
+        return f"grpc://{self.grpc_address}" if protocol == "grpc" else self.rest_url
+
     @property
     def is_listening(self) -> bool:
         """The REST port is open (the last of the two to open)."""
@@ -55,14 +59,19 @@ class RunningModelServer:
 
 @contextmanager
 def running_model_server(
-    directory: Path, *flags: str, is_awaited: bool = True, seconds: float = 60.0
+    directory: Path,
+    *flags: str,
+    is_awaited: bool = True,
+    seconds: float = 60.0,
+    ports: tuple[int, int] | None = None,
 ) -> Iterator[RunningModelServer]:
-    """Start `python -m serving` with these flags on free ports; its log goes to `directory`.
+    """Start `python -m serving` with these flags; its log goes to `directory`.
 
-    Somebody else may take a free port before the server binds it; then it is tried again.
+    Without `ports` (gRPC, REST) free ones are taken. Somebody else may take a free port before the
+    server binds it; then it is tried again.
     """
     for attempt in range(_ATTEMPTS):
-        server = _start(directory, attempt, flags)
+        server = _start(directory, attempt, flags, ports or tuple(free_ports(2)))
         try:
             if is_awaited:
                 wait_until(
@@ -80,8 +89,10 @@ def running_model_server(
     raise AssertionError(f"no free port in {_ATTEMPTS} attempts")
 
 
-def _start(directory: Path, attempt: int, flags: tuple[str, ...]) -> RunningModelServer:
-    grpc_port, rest_port = free_ports(2)
+def _start(
+    directory: Path, attempt: int, flags: tuple[str, ...], ports: tuple[int, ...]
+) -> RunningModelServer:
+    grpc_port, rest_port = ports
     command = python_module(
         "serving", f"--port={grpc_port}", f"--rest_api_port={rest_port}", *flags
     )

@@ -8,7 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.model_server import (
+    RunningModelServer,
+    models_config,
+    running_model_server,
+)
 from tests.support.processes import (
+    DEADLINE_SECONDS,
     ROOT,
     Process,
     answers,
@@ -17,24 +23,6 @@ from tests.support.processes import (
     running,
     wait_until,
 )
-
-
-@dataclass(frozen=True)
-class ModelServer:
-    """A running model server."""
-
-    process: Process
-    grpc_port: int
-    rest_port: int
-
-    @property
-    def rest_url(self) -> str:
-        return f"http://127.0.0.1:{self.rest_port}"
-
-    def url(self, protocol: str) -> str:
-        """What GATEWAY_MODEL_SERVER_URL takes: protocol is grpc or http."""
-        port = self.grpc_port if protocol == "grpc" else self.rest_port
-        return f"{protocol}://127.0.0.1:{port}"
 
 
 @dataclass(frozen=True)
@@ -59,39 +47,16 @@ def export(*arguments: str, seconds: float = 300.0) -> str:
     return result.stdout + result.stderr
 
 
-def write_models_config(models: Path, names: list[str]) -> Path:
-    """A model config file that serves the named models below `models`."""
-    entries = "".join(
-        f'config {{ name: "{name}" base_path: "{models / name}" model_platform: "tensorflow" }}\n'
-        for name in names
-    )
-    path = models / "models.config"
-    path.write_text(f"model_config_list {{\n{entries}}}\n")
-    return path
-
-
 @contextmanager
 def model_server(
-    models: Path, *flags: str, ports: tuple[int, int] | None = None, is_awaited: bool = True
-) -> Iterator[ModelServer]:
+    models: Path, *flags: str, ports: tuple[int, int] | None = None
+) -> Iterator[RunningModelServer]:
     """Serve every model below `models` with the embedded server."""
     names = sorted(each.name for each in models.iterdir() if each.is_dir())
-    grpc_port, rest_port = ports or free_ports(2)
-    command = python_module(
-        "serving",
-        f"--port={grpc_port}",
-        f"--rest_api_port={rest_port}",
-        f"--model_config_file={write_models_config(models, names)}",
-        "--grpc_max_threads=64",
-        *flags,
-    )
-    log = models / f"serving-{rest_port}.log"
-    with running(command, log) as process:
-        server = ModelServer(process, grpc_port, rest_port)
-        if is_awaited:
-            url = f"{server.rest_url}/v1/models/{names[0]}"
-            wait_until(lambda: answers(url) or not process.is_running, what="serving a model")
-            assert process.is_running, process.output
+    config = models / "models.config"
+    config.write_text(models_config(*(f'name: "{n}" base_path: "{models / n}"' for n in names)))
+    flags = (f"--model_config_file={config}", "--grpc_max_threads=64", *flags)
+    with running_model_server(models, *flags, seconds=DEADLINE_SECONDS, ports=ports) as server:
         yield server
 
 
