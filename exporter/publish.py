@@ -124,7 +124,10 @@ def _claim(model_path: Path) -> tuple[Path, int]:
 
 def _clear_abandoned(model_path: Path) -> None:
     for path in model_path.glob(f"{_PREFIX}*"):
-        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            continue  # its owner has just cleaned up
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
