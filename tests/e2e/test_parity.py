@@ -23,17 +23,22 @@ def spread_weights(keras, application):
     """
     keras.utils.set_random_seed(7)
     model = getattr(keras.applications, application)(weights=None)
-    features = keras.Model(model.inputs, model.layers[-2].output)
-    module = preprocessing(keras, application)
-    pixels = np.stack([decode(data, image_spec(application)) for data in jpegs().values()])
-    activations = np.asarray(features.predict(module(pixels.astype(np.float32)), verbose=0))
+    features = keras.Model(model.input, model.layers[-2].output)
+    # A call, not predict(): compiling it costs more than running it once.
+    activations = np.asarray(features(network_input(keras, application), training=False))
     kernel, bias = model.layers[-1].get_weights()
-    centred = activations - activations.mean(axis=0)
-    gain = 2.0 / max(float((centred @ kernel).std()), 1e-9)
-    offset = -gain * (activations.mean(axis=0) @ kernel)
+    mean = activations.mean(axis=0)
+    gain = 2.0 / max(float(((activations - mean) @ kernel).std()), 1e-9)
     spread = np.random.default_rng(7).normal(size=bias.shape)
-    model.layers[-1].set_weights([kernel * gain, (offset + spread).astype(np.float32)])
+    centred = (spread - gain * (mean @ kernel)).astype(np.float32)
+    model.layers[-1].set_weights([kernel * gain, centred])
     return model
+
+
+def network_input(keras, application):
+    """The photographs as the network wants them, float32 [N,H,W,3]."""
+    pixels = np.stack([decode(data, image_spec(application)) for data in jpegs().values()])
+    return preprocessing(keras, application)(pixels.astype(np.float32))
 
 
 def preprocessing(keras, application):
@@ -68,9 +73,7 @@ def published(tmp_path_factory):
         model = spread_weights(keras, application)
         weights = folder / f"{application}.weights.h5"
         model.save_weights(weights)
-        pixels = np.stack([decode(data, image_spec(application)) for data in jpegs().values()])
-        preprocess = preprocessing(keras, application)
-        answers = np.asarray(model.predict(preprocess(pixels.astype(np.float32)), verbose=0))
+        answers = np.asarray(model.predict(network_input(keras, application), verbose=0))
         expected[application] = dict(zip(jpegs(), answers, strict=True))
         stack.export(
             "export",
