@@ -37,7 +37,7 @@ def test_down_at_start_killed_and_restarted(protocol, digits, tmp_path):
             assert response.status_code == 503, response.text
             assert response.headers["content-type"] == "application/problem+json"
             assert int(response.headers["retry-after"]) >= 1
-            assert seconds < 3.5  # the deadline, and what a busy machine adds
+            assert seconds < 8  # the deadline is 3; a hung request would take the default of 10
             assert answers(f"{gateway.url}/livez")
             assert answers(f"{gateway.url}/readyz", 503)
 

