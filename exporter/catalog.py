@@ -52,8 +52,9 @@ def find_application(name: str) -> Application:
     by_lower = {known.lower(): known for known in application_names()}
     if name.lower() not in by_lower:
         close = difflib.get_close_matches(name.lower(), by_lower, n=3)
-        hint = ", ".join(by_lower[match] for match in close) or ", ".join(by_lower.values())
-        raise UsageError(f"there is no Keras application {name!r}; did you mean: {hint}?")
+        guess = ", ".join(by_lower[match] for match in close)
+        hint = f"did you mean: {guess}?" if guess else f"there are: {', '.join(by_lower.values())}"
+        raise UsageError(f"there is no Keras application {name!r}; {hint}")
     known = by_lower[name.lower()]
     construct = getattr(keras.applications, known)
     module = importlib.import_module(construct.__module__)

@@ -160,7 +160,8 @@ def publish_if_missing(models: Path, wanted: str, weights: str) -> str:
         application = DIGITS
         code = _ensure(models, application, weights)
     if code != 0:
-        hint = "" if application == DIGITS else "; without a network: make run MODEL=digits"
+        is_offline_hint_due = code == EXIT_FAILED and application != DIGITS
+        hint = "; without a network: make run MODEL=digits" if is_offline_hint_due else ""
         raise RunError(f"{application} could not be published; the reason is above{hint}")
     return model_name(application)
 

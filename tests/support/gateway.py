@@ -20,6 +20,7 @@ import uvicorn
 
 from app.main import create_app
 from app.settings import Settings
+from tests.support.processes import wait_until
 
 START_SECONDS = 20.0
 
@@ -130,14 +131,6 @@ def _listening_port(process: subprocess.Popen[str], log: list[str]) -> int:
     found = find()
     assert found is not None, "the gateway ended: " + "".join(log)
     return int(found[1])
-
-
-def wait_until(condition: Any, what: str, *, seconds: float = START_SECONDS) -> None:
-    """Poll until the condition holds."""
-    give_up_at = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < give_up_at, f"not within {seconds} s: {what}"
-        time.sleep(0.01)
 
 
 def resident_megabytes(pid: int) -> float:

@@ -24,7 +24,7 @@ class DidNotHappenError(AssertionError):
 
 
 def wait_until(
-    claim: Callable[[], Any], *, seconds: float = DEADLINE_SECONDS, what: str = "it"
+    claim: Callable[[], Any], what: str = "it", *, seconds: float = DEADLINE_SECONDS
 ) -> Any:
     """Poll until the claim is truthy and return its value."""
     deadline = time.monotonic() + seconds
@@ -32,7 +32,7 @@ def wait_until(
         if value := claim():
             return value
         time.sleep(0.05)
-    raise DidNotHappenError(f"{what} did not happen within {seconds} s")
+    raise DidNotHappenError(f"not within {seconds} s: {what}")
 
 
 def free_ports(count: int) -> list[int]:
