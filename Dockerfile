@@ -27,6 +27,11 @@ ENV PATH=/opt/venv/bin:$PATH \
     HOME=/tmp
 WORKDIR /opt/sightserve
 USER 10001:10001
+# For whoever looks at an image; the version that the programs name is pyproject.toml's.
+ARG VERSION=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
 
 
 # --- installing: pip lives beside the environment that it fills, never inside it ----------------
@@ -39,10 +44,11 @@ WORKDIR /opt/sightserve
 
 # Our own version, where importlib.metadata looks for it.
 FROM installer AS code
-ARG VERSION=0.1.0
-RUN mkdir "sightserve-${VERSION}.dist-info" \
- && printf 'Metadata-Version: 2.1\nName: sightserve\nVersion: %s\n' "${VERSION}" \
-    > "sightserve-${VERSION}.dist-info/METADATA"
+COPY pyproject.toml /tmp/
+RUN version="$(python -c 'import tomllib; print(tomllib.load(open("/tmp/pyproject.toml", "rb"))["project"]["version"])')" \
+ && mkdir "sightserve-${version}.dist-info" \
+ && printf 'Metadata-Version: 2.1\nName: sightserve\nVersion: %s\n' "${version}" \
+    > "sightserve-${version}.dist-info/METADATA"
 
 
 # --- gateway -----------------------------------------------------------------------------------
@@ -56,16 +62,13 @@ RUN /opt/pip/bin/pip --python /opt/venv/bin/python install --quiet --only-binary
 # that a COPY that changes time stamps cannot make Python compile again.
 FROM code AS gateway-code
 COPY contract contract
+COPY protocol protocol
 COPY app app
 RUN python -m compileall -q --invalidation-mode unchecked-hash .
 
 FROM runtime AS gateway
-ARG VERSION=0.1.0
-ARG REVISION=unknown
 LABEL org.opencontainers.image.title="Sightserve gateway" \
-      org.opencontainers.image.description="Photos in, labels out: the HTTP service in front of TensorFlow Serving" \
-      org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${REVISION}"
+      org.opencontainers.image.description="Photos in, labels out: the HTTP service in front of TensorFlow Serving"
 COPY --from=gateway-packages /opt/venv /opt/venv
 COPY --from=gateway-code /opt/sightserve /opt/sightserve
 COPY deploy/images/gateway-ready.sh /usr/local/bin/
@@ -85,20 +88,17 @@ RUN /opt/pip/bin/pip --python /opt/venv/bin/python install --quiet --only-binary
  && rm -rf /opt/venv/lib/python3.*/site-packages/tensorflow/include
 
 FROM code AS serving-code
+COPY protocol protocol
 COPY serving serving
 RUN python -m compileall -q --invalidation-mode unchecked-hash .
 
 FROM runtime AS serving
-ARG VERSION=0.1.0
-ARG REVISION=unknown
 LABEL org.opencontainers.image.title="Sightserve embedded model server" \
-      org.opencontainers.image.description="TensorFlow Serving's protocol and flags, wherever TensorFlow's wheel runs" \
-      org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${REVISION}"
+      org.opencontainers.image.description="TensorFlow Serving's protocol and flags, wherever TensorFlow's wheel runs"
 COPY --from=serving-packages /opt/venv /opt/venv
 COPY --from=serving-code /opt/sightserve /opt/sightserve
 COPY deploy/images/tensorflow_model_server deploy/images/tf_serving_entrypoint.sh \
-     k8s/base/config/model-state.sh /usr/local/bin/
+     k8s/model-server/model-state.sh /usr/local/bin/
 # The defaults of tensorflow/serving's image.
 ENV MODEL_NAME=model MODEL_BASE_PATH=/models TF_CPP_MIN_LOG_LEVEL=1
 EXPOSE 8500 8501
@@ -109,6 +109,7 @@ ENTRYPOINT ["tf_serving_entrypoint.sh"]
 
 # --- exporter ----------------------------------------------------------------------------------
 # Only what the exporter needs on top of `serving` is kept, so that both images share TensorFlow.
+# `protocol` is there already.
 FROM serving-packages AS exporter-packages
 COPY requirements/exporter.lock requirements/
 RUN touch /before \

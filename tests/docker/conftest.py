@@ -8,9 +8,11 @@ import docker
 import docker.errors
 import pytest
 
-from tests.support import docker_images
-from tests.support.docker_stack import GERMAN, ROOT, Stack, compose_tool
+from tests.deploy.project import compose_tool
+from tests.docker import building
+from tests.docker.stack import GERMAN, Stack
 from tests.support.keras_models import save_tiny_classifier
+from tests.support.processes import ROOT
 
 
 def missing(request, message):
@@ -43,13 +45,13 @@ def connect():
 
 @pytest.fixture(scope="session")
 def base(engine):
-    return docker_images.base_image(engine)
+    return building.base_image(engine)
 
 
 @pytest.fixture(scope="session")
 def images(engine, base):
     """target → tag"""
-    return docker_images.build(engine, base)
+    return building.build(engine, base)
 
 
 @pytest.fixture(scope="session")

@@ -6,15 +6,16 @@ import subprocess
 import httpx
 import pytest
 
-from tests.support.docker_images import index_arguments
-from tests.support.docker_stack import ENGLISH, ROOT, TMPFS, classify, listing, ran, url_of
+from tests.docker.building import build_arguments
+from tests.docker.stack import ENGLISH, SEVEN, TMPFS, classify, listing, ran, url_of
+from tests.support.processes import ROOT
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
 def digits():
-    from exporter.demo import held_out  # noqa: PLC0415 - Keras takes seconds to import
+    from exporter.digits import held_out  # noqa: PLC0415 - Keras takes seconds to import
 
     return held_out()[:20]
 
@@ -54,7 +55,7 @@ def test_readme_line_with_curl(stack):
 
 
 def test_model_server_curled_directly_answers_labels(stack):
-    image = base64.b64encode((ROOT / "samples/seven.png").read_bytes()).decode()
+    image = base64.b64encode(SEVEN).decode()
     answer = httpx.post(
         f"{stack.url('tf-serving', 8501)}/v1/models/classifier:predict",
         json={"signature_name": "top_k_encoded", "instances": [{"image_bytes": {"b64": image}}]},
@@ -106,7 +107,7 @@ def test_second_up_exports_nothing_again_and_the_volume_survives_down(stack):
     assert stack.versions() == ["1"]
     exporter = stack.container("exporter", is_running=False)
     assert exporter.logs().decode() == "/models/classifier holds version 1: nothing to do\n"
-    assert classify(stack.url(), (ROOT / "samples/seven.png").read_bytes()).status_code == 200
+    assert classify(stack.url(), SEVEN).status_code == 200
 
 
 def test_compose_builds_what_is_not_there(engine, images, base, new_stack):
@@ -114,7 +115,7 @@ def test_compose_builds_what_is_not_there(engine, images, base, new_stack):
     names = {name: f"sightserve-test/composed-{name}" for name in images}
     arguments = [
         word
-        for key, value in index_arguments().items()
+        for key, value in build_arguments().items()
         for word in ("--build-arg", f"{key}={value}")
     ]
     new_stack().compose(

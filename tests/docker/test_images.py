@@ -4,8 +4,9 @@ import time
 
 import pytest
 
-from tests.support import docker_images
-from tests.support.docker_stack import TMPFS, health, ran
+from tests.deploy.project import VERSION
+from tests.docker.building import TARGETS
+from tests.docker.stack import TMPFS, health, ran
 from tests.support.processes import wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
@@ -19,17 +20,17 @@ HARDENED = {
 MEGABYTE = 1e6
 
 
-@pytest.mark.parametrize("target", docker_images.TARGETS)
+@pytest.mark.parametrize("target", TARGETS)
 def test_runs_as_a_fixed_user_that_is_not_root_and_says_what_it_is(engine, images, target):
     config = engine.images.get(images[target]).attrs["Config"]
     assert config["User"] == "10001:10001"
     labels = config["Labels"]
     assert labels["org.opencontainers.image.title"].startswith("Sightserve")
-    assert labels["org.opencontainers.image.version"] == "0.1.0"
+    assert labels["org.opencontainers.image.version"] == VERSION
     assert "org.opencontainers.image.revision" in labels
 
 
-@pytest.mark.parametrize("target", docker_images.TARGETS)
+@pytest.mark.parametrize("target", TARGETS)
 def test_holds_no_pip_no_compiler_no_cache(engine, images, target):
     tools = "pip pip3 gcc g++ cc clang ld make curl wget"
     script = (
@@ -44,7 +45,7 @@ def test_holds_no_pip_no_compiler_no_cache(engine, images, target):
     assert (code, output) == (0, "")
 
 
-@pytest.mark.parametrize("target", docker_images.TARGETS)
+@pytest.mark.parametrize("target", TARGETS)
 def test_hardened_container_has_no_privilege_and_a_read_only_root(engine, images, target):
     script = (
         "id -u; grep -E 'CapEff|CapBnd|NoNewPrivs' /proc/self/status;"
@@ -101,7 +102,7 @@ def test_serving_answers_to_the_name_and_entry_point_of_tensorflow_servings_imag
     )
     assert (code, output.splitlines()) == (
         0,
-        ["Sightserve embedded model server: 0.1.0", "TensorFlow Library: 2.20.0"],
+        [f"Sightserve embedded model server: {VERSION}", "TensorFlow Library: 2.20.0"],
     )
     config = engine.images.get(images["serving"]).attrs["Config"]
     assert {"MODEL_NAME=model", "MODEL_BASE_PATH=/models"} <= set(config["Env"])

@@ -8,15 +8,14 @@ import httpx
 import pytest
 import yaml
 
-from tests.support import metric_names
-from tests.support.docker_load import Load
-from tests.support.docker_stack import ROOT, classify
-from tests.support.processes import answers, free_ports, wait_until
+from tests.docker import metric_names
+from tests.docker.load import Load
+from tests.docker.stack import SEVEN, classify
+from tests.support.processes import ROOT, answers, free_ports, wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 
 MONITORING = ROOT / "deploy/monitoring"
-SEVEN = (ROOT / "samples/seven.png").read_bytes()
 METRICS = {"gateway": "metrics", "tf-serving": "monitoring/prometheus/metrics"}
 PORTS = {"gateway": 8000, "tf-serving": 8501}
 

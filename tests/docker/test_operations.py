@@ -4,8 +4,8 @@ import subprocess
 
 import pytest
 
-from tests.support.docker_stack import ROOT
-from tests.support.operations import blocks
+from tests.deploy.operations import blocks
+from tests.support.processes import ROOT
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 

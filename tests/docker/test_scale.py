@@ -4,15 +4,14 @@ import time
 
 import pytest
 
-from tests.support import metric_names
-from tests.support.docker_load import Load
-from tests.support.docker_stack import ROOT, url_of
+from tests.docker import metric_names
+from tests.docker.load import Load
+from tests.docker.stack import SEVEN, url_of
 from tests.support.processes import wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 
 OVERRIDE = ("tests/docker/scale.yml",)
-SEVEN = (ROOT / "samples/seven.png").read_bytes()
 EJECTIONS = "gateway_model_server_ejections_total"
 CALLS = ":tensorflow:serving:request_latency_count"
 BOUND_SECONDS = 5.0

@@ -7,15 +7,14 @@ import time
 
 import pytest
 
-from tests.support.docker_load import Load
-from tests.support.docker_stack import ENGLISH, GERMAN, ROOT, addresses, classify, health
+from tests.docker.load import Load
+from tests.docker.stack import ENGLISH, GERMAN, SEVEN, addresses, classify, health
 from tests.support.processes import wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 
 DEADLINE_SECONDS = 10.0  # the gateway's default
 GRACE_SECONDS = 35.0  # stop_grace_period
-SEVEN = (ROOT / "samples/seven.png").read_bytes()
 
 
 def served_version(url):

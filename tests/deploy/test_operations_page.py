@@ -4,8 +4,8 @@ import subprocess
 
 import pytest
 
-from tests.support.manifests import ROOT
-from tests.support.operations import NEEDS, blocks
+from tests.deploy.operations import NEEDS, blocks
+from tests.support.processes import ROOT
 
 
 def test_every_block_is_marked():

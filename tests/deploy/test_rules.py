@@ -6,7 +6,7 @@ import subprocess
 import pytest
 import yaml
 
-from tests.support.manifests import ROOT
+from tests.support.processes import ROOT
 
 PROMETHEUS = ROOT / "deploy/monitoring/prometheus"
 

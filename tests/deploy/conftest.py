@@ -2,7 +2,7 @@ import shutil
 
 import pytest
 
-from tests.support import manifests
+from tests.deploy import manifests
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from tests.support import manifests, policy, policy_wiring
+from tests.deploy import manifests, policy, policy_wiring
 
 
 def test_every_rendering_keeps_the_policy(rendered):
@@ -116,6 +116,7 @@ FAULTS = {
         "endpoints"
     ][0].update(port="metrics"),
     "config key": lambda o: manifests.of_kind(o, "ConfigMap")[0]["data"].pop("batching.config"),
+    "start script": lambda o: manifests.of_kind(o, "ConfigMap")[0]["data"].pop("model-server.sh"),
     "probe script": lambda o: manifests.of_kind(o, "ConfigMap")[0]["data"].pop("model-state.sh"),
     "claim": lambda o: manifests.named(o, "PersistentVolumeClaim", "models")["metadata"].update(
         name="model"

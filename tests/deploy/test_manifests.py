@@ -7,7 +7,9 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from tests.support import crd_schemas, manifests
+from tests.deploy import crd_schemas, manifests
+from tests.deploy.project import VERSION
+from tests.support.processes import ROOT
 
 VERSIONS = ("1.35", "1.37")
 
@@ -64,27 +66,29 @@ def test_the_default_needs_no_operator(rendered):
     assert groups == {"v1", "apps", "batch"}
 
 
-def test_config_files_are_those_of_compose(rendered):
-    (config,) = manifests.of_kind(rendered["k8s/"], "ConfigMap")
-    for name in ("models.config", "batching.config", "monitoring.config"):
-        assert config["data"][name] == (manifests.ROOT / name).read_text()
+@pytest.mark.parametrize("name", ["k8s/", "k8s/overlays/production", "exporter-cronjob"])
+def test_our_images_carry_the_version_of_the_project(rendered, name):
+    images = {
+        container["image"]
+        for _, template in manifests.pod_templates(rendered[name])
+        for container in manifests.containers(template)
+    }
+    ours = {image for image in images if image.startswith("sightserve/")}
+    assert ours == {f"sightserve/gateway:{VERSION}", f"sightserve/exporter:{VERSION}"}
 
 
-def test_model_server_flags_are_those_of_compose(rendered):
-    compose = yaml.safe_load((manifests.ROOT / "docker-compose.yml").read_text())
-    ours = [
-        flag.replace("${TF_SERVING_THREADS:-2}", "2")
-        for flag in compose["services"]["tf-serving"]["command"]
+def test_the_version_of_the_project_is_repeated_in_one_file():
+    places = [
+        *(path for path in manifests.K8S.rglob("*") if path.is_file()),
+        *(ROOT / name for name in ("Dockerfile", "docker-compose.yml", ".env.example")),
+        ROOT / "docs/operations.md",
     ]
-    deployment = manifests.named(rendered["k8s/"], "Deployment", "tf-serving")
-    container = deployment["spec"]["template"]["spec"]["containers"][0]
-    assert container["args"] == ours
-    service = manifests.named(rendered["kserve"], "InferenceService", "tf-serving")
-    assert service["spec"]["predictor"]["containers"][0]["args"] == ours
+    repeated = [path for path in places if VERSION in path.read_text()]
+    assert repeated == [manifests.K8S / "components/images/kustomization.yaml"]
 
 
 def test_production_rules_are_those_of_compose(rendered):
-    rules = yaml.safe_load((manifests.ROOT / "deploy/monitoring/prometheus/rules.yml").read_text())
+    rules = yaml.safe_load((ROOT / "deploy/monitoring/prometheus/rules.yml").read_text())
     production = rendered["k8s/overlays/production"]
     assert manifests.named(production, "PrometheusRule", "sightserve")["spec"] == rules
 

@@ -1,0 +1,83 @@
+"""Rendered Kubernetes objects, and small questions about them."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.support.processes import ROOT
+
+K8S = ROOT / "k8s"
+
+# What people apply, and what they add to the base.
+PLAIN = ("", "overlays/dev", "overlays/production")
+COMPONENTS = sorted(each.name for each in (K8S / "components").iterdir())
+
+Object = dict[str, Any]
+Problems = Iterator[str]
+
+
+def render(folder: Path) -> list[Object]:
+    """What `kubectl apply -k FOLDER` would send."""
+    done = subprocess.run(
+        ["kubectl", "kustomize", str(folder)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return list(yaml.safe_load_all(done.stdout))
+
+
+def render_component(name: str, scratch: Path) -> list[Object]:
+    """The base with one component, through an overlay made for it."""
+    shutil.copytree(K8S, scratch / "k8s")
+    overlay = scratch / "k8s/overlays/for-test"
+    overlay.mkdir()
+    (overlay / "kustomization.yaml").write_text(
+        f"resources: [../../base]\ncomponents: [../../components/{name}]\n"
+    )
+    return render(overlay)
+
+
+def named(objects: list[Object], kind: str, name: str) -> Object:
+    found = [each for each in objects if (each["kind"], each["metadata"]["name"]) == (kind, name)]
+    assert len(found) == 1, f"{len(found)} objects {kind}/{name}"
+    return found[0]
+
+
+def of_kind(objects: list[Object], *kinds: str) -> list[Object]:
+    return [each for each in objects if each["kind"] in kinds]
+
+
+def identity(item: Object) -> str:
+    return f"{item['kind']}/{item['metadata']['name']}"
+
+
+def pod_templates(objects: list[Object]) -> Iterator[tuple[str, Object]]:
+    """Every pod template as (whose, {"metadata", "spec"})."""
+    for each in objects:
+        kind, spec = each["kind"], each.get("spec", {})
+        if kind in {"Deployment", "Job", "StatefulSet", "DaemonSet"}:
+            yield identity(each), spec["template"]
+        elif kind == "CronJob":
+            yield identity(each), spec["jobTemplate"]["spec"]["template"]
+        elif kind == "InferenceService":
+            predictor = spec["predictor"]
+            labels = predictor.get("labels", {}) | {
+                "serving.kserve.io/inferenceservice": each["metadata"]["name"]
+            }
+            yield identity(each), {"metadata": {"labels": labels}, "spec": predictor}
+
+
+def containers(template: Object) -> list[Object]:
+    spec = template["spec"]
+    return [*spec.get("initContainers", []), *spec["containers"]]
+
+
+def selects(selector: dict[str, str], labels: dict[str, str]) -> bool:
+    return all(labels.get(key) == value for key, value in selector.items())
