@@ -12,15 +12,11 @@ import signal
 import sys
 import threading
 from importlib import metadata
-from typing import TYPE_CHECKING
 
-from serving import config, options
+from serving import config_files, options
 from serving.core.errors import ServingError
-
-if TYPE_CHECKING:
-    from serving.options import CommandLine, Options
-    from serving.server import Server
-
+from serving.options import CommandLine, Options
+from serving.server import Server
 
 _log = logging.getLogger("serving")
 
@@ -51,10 +47,7 @@ def _serve(chosen: Options) -> int:
     # Blocked before any thread starts, so that only the main thread, in sigwait, gets them.
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
     try:
-        server_config = config.from_options(chosen)
-        from serving.server import Server  # noqa: PLC0415 - imports TensorFlow, which takes seconds
-
-        server = Server(chosen, server_config)
+        server = Server(chosen, config_files.server_config(chosen))
     except ServingError as error:
         return _failed(error)
     failure = _start_and_wait(server)

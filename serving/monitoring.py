@@ -9,14 +9,9 @@ from __future__ import annotations
 import bisect
 import itertools
 import threading
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
-
-from serving.core.errors import Code
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from protocol.codes import Code
 
 DEFAULT_METRICS_PATH = "/monitoring/prometheus/metrics"
 
@@ -169,44 +164,3 @@ class _Histogram(_Family):
 def _escaped(value: str) -> str:
     value = value.encode("utf-8", "replace").decode()
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-
-
-def parse_monitoring_config(text: str) -> str | None:
-    """The path to serve metrics at, from a MonitoringConfig text proto; None when not enabled.
-
-    Raises:
-        ValueError: for text that is no MonitoringConfig.
-    """
-    config = _monitoring_config_class()()
-    try:
-        text_format.Parse(text, config)
-    except text_format.ParseError as error:
-        raise ValueError(str(error)) from error
-    prometheus = config.prometheus_config
-    return (prometheus.path or DEFAULT_METRICS_PATH) if prometheus.enable else None
-
-
-def _monitoring_config_class() -> Any:
-    """tensorflow.serving.MonitoringConfig, which tensorflow-serving-api does not ship."""
-    fields = descriptor_pb2.FieldDescriptorProto
-    file = descriptor_pb2.FileDescriptorProto(
-        name="monitoring_config.proto", package="tensorflow.serving", syntax="proto3"
-    )
-    prometheus = file.message_type.add(name="PrometheusConfig")
-    prometheus.field.add(
-        name="enable", number=1, type=fields.TYPE_BOOL, label=fields.LABEL_OPTIONAL
-    )
-    prometheus.field.add(
-        name="path", number=2, type=fields.TYPE_STRING, label=fields.LABEL_OPTIONAL
-    )
-    file.message_type.add(name="MonitoringConfig").field.add(
-        name="prometheus_config",
-        number=1,
-        type=fields.TYPE_MESSAGE,
-        type_name=".tensorflow.serving.PrometheusConfig",
-        label=fields.LABEL_OPTIONAL,
-    )
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    message = pool.FindMessageTypeByName("tensorflow.serving.MonitoringConfig")
-    return message_factory.GetMessageClass(message)

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import os
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from serving.core.errors import ServingError, invalid_argument
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 
 def _flag(default: Any, description: str) -> Any:

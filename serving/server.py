@@ -13,30 +13,27 @@ import logging
 import os
 import threading
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
-from serving import memory
-from serving.batching import BatchingParameters, read_parameters
-from serving.configuration import ConfigFilePoller, Configuration
-from serving.core.errors import Code, ServingError, invalid_argument
+from serving.config_files import read_batching_parameters, read_metrics_path, read_server_config
+from serving.core import memory
+from serving.core.errors import invalid_argument
 from serving.core.labels import LabelMap
-from serving.core.loader import RetryPolicy
 from serving.core.manager import Manager
+from serving.core.model_config import ServerConfig
+from serving.core.reload import ConfigFilePoller, Configuration
+from serving.core.retries import Load, RetryPolicy
+from serving.core.source import FileSystemSource
+from serving.engine import BatchingParameters, Engine, import_engine
 from serving.grpc.metering import metered
 from serving.grpc.server import GrpcOptions, GrpcServer
 from serving.grpc.services import Services
-from serving.inference import Inference
-from serving.loading import ModelLoader
-from serving.monitoring import Metrics, parse_monitoring_config
+from serving.inference.loading import ModelLoader
+from serving.inference.use_cases import Inference
+from serving.monitoring import Metrics
+from serving.options import Options
 from serving.rest.app import AsgiApp, create_rest_app
-from serving.rest_server import RestServer
-from serving.source import FileSystemSource
-
-if TYPE_CHECKING:
-    from serving.config import ServerConfig
-    from serving.core.loader import Load
-    from serving.options import Options
+from serving.rest.server import RestServer
 
 _log = logging.getLogger(__name__)
 
@@ -47,8 +44,13 @@ _MILLIS = 1_000
 class Server:
     """The model server of one process: `start`, then `stop` from another thread or afterwards."""
 
-    def __init__(self, options: Options, server_config: ServerConfig) -> None:
-        """Check the options; nothing is loaded and nothing listens yet.
+    def __init__(
+        self,
+        options: Options,
+        server_config: ServerConfig,
+        engine: Callable[[], Engine] = import_engine,
+    ) -> None:
+        """Check the options; nothing is loaded, nothing listens and the engine sleeps yet.
 
         Raises:
             ServingError: what to print before exiting.
@@ -58,8 +60,10 @@ class Server:
         self._options = options
         self._config = server_config
         self._metrics = Metrics()
-        self._metrics_path = _metrics_path(options)
-        self._manager = _manager(options, ModelLoader(options, _batching(options), self._metrics))
+        self._metrics_path = read_metrics_path(options.monitoring_config_file)
+        self._engine = engine
+        load = ModelLoader(engine, options, _batching(options), self._metrics)
+        self._manager = _manager(options, load)
         self._source = FileSystemSource(
             self._manager.set_aspired_versions, options.file_system_poll_wait_seconds
         )
@@ -78,11 +82,13 @@ class Server:
         self._rest: RestServer | None = None
 
     def start(self) -> None:
-        """Load every model, then listen. Waits as long as it takes.
+        """Wake the engine, load every model, then listen. Waits as long as it takes.
 
         Raises:
-            ServingError: a label that may not be assigned, a port that is taken.
+            ServingError: an engine that is not installed, a label that may not be assigned, a port
+                that is taken.
         """
+        self._engine()
         memory.keep_what_is_loaded()
         self._source.start()
         self._configuration.apply(self._config)
@@ -128,6 +134,7 @@ class Server:
                 options.model_config_file,
                 options.model_config_file_poll_wait_seconds,
                 self._configuration,
+                read_server_config,
             )
             self._poller.start()
 
@@ -168,26 +175,13 @@ def _manager(options: Options, load: Load) -> Manager:
 
 def _batching(options: Options) -> BatchingParameters | None:
     if options.enable_batching:
-        return read_parameters(options.batching_parameters_file)
+        return read_batching_parameters(options.batching_parameters_file)
     if options.batching_parameters_file:
         raise invalid_argument(
             "server_options.batching_parameters_file is set without setting "
             "server_options.enable_batching to true."
         )
     return None
-
-
-def _metrics_path(options: Options) -> str | None:
-    """Where --monitoring_config_file wants Prometheus served; None: nowhere."""
-    path = options.monitoring_config_file
-    if not path:
-        return None
-    try:
-        return parse_monitoring_config(Path(path).read_text("utf-8"))
-    except FileNotFoundError:
-        raise ServingError(Code.NOT_FOUND, f"{path}; No such file or directory") from None
-    except (OSError, ValueError) as error:
-        raise invalid_argument(f"Invalid protobuf file: '{path}' ({error})") from None
 
 
 def _grpc_options(options: Options) -> GrpcOptions:

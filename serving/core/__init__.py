@@ -1,1 +1,1 @@
-"""Servables, policies and life cycle; standard library only."""
+"""Servables, policies and life cycle; standard library and the protocol's plain values only."""

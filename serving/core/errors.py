@@ -6,29 +6,7 @@ their own edge.
 
 from __future__ import annotations
 
-from enum import Enum
-
-
-class Code(Enum):
-    """Canonical status codes; the value is gRPC's number (google/rpc/code.proto)."""
-
-    OK = 0
-    CANCELLED = 1
-    UNKNOWN = 2
-    INVALID_ARGUMENT = 3
-    DEADLINE_EXCEEDED = 4
-    NOT_FOUND = 5
-    ALREADY_EXISTS = 6
-    PERMISSION_DENIED = 7
-    RESOURCE_EXHAUSTED = 8
-    FAILED_PRECONDITION = 9
-    ABORTED = 10
-    OUT_OF_RANGE = 11
-    UNIMPLEMENTED = 12
-    INTERNAL = 13
-    UNAVAILABLE = 14
-    DATA_LOSS = 15
-    UNAUTHENTICATED = 16
+from protocol.codes import Code
 
 
 class ServingError(Exception):

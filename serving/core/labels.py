@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 
-from serving.core.errors import Code, ServingError, invalid_argument
+from protocol.codes import Code
+from serving.core.errors import ServingError, invalid_argument
 
 Labels = Mapping[str, Mapping[str, int]]
 """Version by label by model name."""

@@ -15,22 +15,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from protocol.codes import Code
+from protocol.models import State, VersionStatus
 from serving.core import policy
-from serving.core.errors import Code, ServingError
-from serving.core.loader import Load, Pause, RetryPolicy, load_with_retries
-from serving.core.servable import Servable, State
+from serving.core.errors import ServingError
+from serving.core.retries import Load, Pause, RetryPolicy, load_with_retries
+from serving.core.servable import Servable
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class VersionState:
-    """What status answers say about one version; `code` is OK unless loading failed."""
-
-    version: int
-    state: State
-    code: Code = Code.OK
-    message: str = ""
 
 
 @dataclass(slots=True)
@@ -51,7 +43,7 @@ class _Model:
 
     aspired: dict[int, str] = field(default_factory=dict)
     held: dict[int, _Version] = field(default_factory=dict)
-    history: dict[int, VersionState] = field(default_factory=dict)
+    history: dict[int, VersionStatus] = field(default_factory=dict)
 
 
 _BEFORE_AVAILABLE = frozenset({State.START, State.LOADING})
@@ -107,7 +99,7 @@ class Manager:
                 if not held.leases and held.state is State.UNLOADING:
                     self._changed.notify_all()
 
-    def states(self, model_name: str) -> list[VersionState]:
+    def statuses(self, model_name: str) -> list[VersionStatus]:
         """Every version that was ever asked for, highest first; empty for an unknown model."""
         with self._lock:
             model = self._models.get(model_name)
@@ -116,9 +108,7 @@ class Manager:
 
     def available_versions(self, model_name: str) -> frozenset[int]:
         """The versions that answer now."""
-        return frozenset(
-            state.version for state in self.states(model_name) if state.state is State.AVAILABLE
-        )
+        return frozenset(s.version for s in self.statuses(model_name) if s.state is State.AVAILABLE)
 
     def wait_until_available(self, model_name: str, timeout_seconds: float | None = None) -> bool:
         """Wait for any AVAILABLE version; False when the time is up or the server stops."""
@@ -135,8 +125,8 @@ class Manager:
         wanted = frozenset(versions)
 
         def is_loaded() -> bool:
-            states = self.states(model_name)
-            return not any(s.version in wanted and s.state in _BEFORE_AVAILABLE for s in states)
+            statuses = self.statuses(model_name)
+            return not any(s.version in wanted and s.state in _BEFORE_AVAILABLE for s in statuses)
 
         with self._changed:
             self._changed.wait_for(lambda: self._stopping.is_set() or is_loaded(), timeout_seconds)
@@ -212,7 +202,7 @@ class Manager:
     ) -> None:
         held.state = state
         code, message = (error.code, error.message) if error else (Code.OK, "")
-        model.history[held.number] = VersionState(held.number, state, code, message)
+        model.history[held.number] = VersionStatus(held.number, state, code, message)
         self._changed.notify_all()
 
     def _start(

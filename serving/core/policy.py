@@ -1,21 +1,18 @@
 """What to do next with one model's versions: pure functions over a snapshot.
 
-The availability-preserving rule: an old version goes only when a new one answers, or when nothing
-is aspired any more. At most one action per model is under way, so a version that keeps failing to
-load holds back every other change of its model until its retries are spent (as TensorFlow Serving
-does with its default settings).
+The availability-preserving rule: an old version goes only when a new one answers, when nothing is
+aspired any more, or when another old one still answers. At most one action per model is under way,
+so a version that keeps failing to load holds back every other change of its model until its retries
+are spent (as TensorFlow Serving does with its default settings).
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
 
-from serving.core.servable import State
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+from protocol.models import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +67,13 @@ def next_action(versions: Collection[VersionSnapshot]) -> Action | None:
 def _unload(versions: Collection[VersionSnapshot]) -> Action | None:
     aspired = [snapshot for snapshot in versions if snapshot.is_aspired]
     is_covered = any(snapshot.state is State.AVAILABLE for snapshot in aspired)
-    if aspired and not is_covered:
-        return None
     leaving = [
         snapshot.version
         for snapshot in versions
         if not snapshot.is_aspired and snapshot.state is State.AVAILABLE
     ]
-    return UnloadVersion(min(leaving)) if leaving else None
+    is_last = len(leaving) == 1 and aspired and not is_covered
+    return UnloadVersion(min(leaving)) if leaving and not is_last else None
 
 
 def _load(versions: Collection[VersionSnapshot]) -> Action | None:

@@ -6,48 +6,9 @@ Tensors are NumPy arrays. String tensors are object arrays of bytes; bfloat16 us
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import Enum
 from typing import Any, Protocol
 
-
-class State(Enum):
-    """Life-cycle states of one version; the value is the wire's number (get_model_status.proto)."""
-
-    UNKNOWN = 0
-    START = 10
-    LOADING = 20
-    AVAILABLE = 30
-    UNLOADING = 40
-    END = 50
-
-
-@dataclass(frozen=True, slots=True)
-class TensorSpec:
-    """One input or output of a signature.
-
-    `name` is the graph's tensor name ("serving_default_images:0"), `dtype` TensorFlow's enum name
-    ("DT_UINT8"), `shape` the dimensions with -1 for unknown, None for an unknown rank.
-    """
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...] | None
-
-
-@dataclass(frozen=True, slots=True)
-class SignatureSpec:
-    """One signature: its method name, its named inputs and outputs, and where they come from.
-
-    `defaults` are the values of inputs that a request may leave out. `definition` is the
-    SignatureDef message, serialized: what metadata answers and error texts quote verbatim.
-    """
-
-    method_name: str
-    inputs: Mapping[str, TensorSpec]
-    outputs: Mapping[str, TensorSpec]
-    defaults: Mapping[str, Any]
-    definition: bytes
+from protocol.models import SignatureSpec
 
 
 class Servable(Protocol):

@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from serving.core.errors import Code, ServingError
-
-if TYPE_CHECKING:
-    from serving.grpc.services import Method
-    from serving.monitoring import Metrics
+from protocol.codes import Code
+from serving.core.errors import ServingError
+from serving.grpc.services import Method
+from serving.monitoring import Metrics
 
 _Answer = Callable[[Any, float | None], Any]
 

@@ -13,9 +13,10 @@ import grpc
 from google.protobuf.message import DecodeError
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from serving import messages
-from serving.core.errors import Code, ServingError, invalid_argument
-from serving.grpc.services import Method, unparsable
+from protocol.codes import Code
+from serving.config_files import read_ssl_config
+from serving.core.errors import ServingError, invalid_argument
+from serving.grpc.services import Method
 
 _log = logging.getLogger(__name__)
 
@@ -23,8 +24,6 @@ _STATUS_CODES = {Code(code.value[0]): code for code in grpc.StatusCode}
 _MAX_DETAILS = 1024
 _SPARE_THREADS = 2  # they answer "exhausted" while all others work
 _NO_DEADLINE_SECONDS = 365 * 24 * 3600
-
-Observe = Callable[[str, str, Code, float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +124,7 @@ def _answer(method: Method, body: bytes, context: grpc.ServicerContext) -> bytes
     try:
         request = method.request.FromString(body)
     except DecodeError:
-        raise unparsable() from None
+        raise ServingError(Code.INTERNAL, "") from None  # as gRPC C++: without words
     remaining = context.time_remaining()
     has_deadline = remaining is not None and remaining < _NO_DEADLINE_SECONDS
     response = method.answer(request, remaining if has_deadline else None)
@@ -162,8 +161,7 @@ def _credentials(ssl_config_file: str) -> grpc.ServerCredentials | None:
     """TLS as the SSLConfig file says; None without one. Its fields hold PEM text."""
     if not ssl_config_file:
         return None
-    config = messages.ssl_config()
-    messages.read_text_file(ssl_config_file, config)
+    config = read_ssl_config(ssl_config_file)
     return grpc.ssl_server_credentials(
         [(config.server_key.encode(), config.server_cert.encode())],
         root_certificates=config.custom_ca.encode() or None,

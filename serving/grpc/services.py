@@ -4,29 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tensorflow_serving.apis import (
-    classification_pb2,
-    get_model_metadata_pb2,
-    get_model_status_pb2,
-    inference_pb2,
-    model_management_pb2,
-    predict_pb2,
-    regression_pb2,
-)
-
-from serving import config
-from serving.core.errors import Code, ServingError, invalid_argument
+from protocol.codes import Code
+from protocol.messages import config_pb2, inference_pb2, model_pb2
+from protocol.models import ModelSpec
+from protocol.wire import SIGNATURE_DEF, read_model_spec, write_model_spec, write_statuses
+from serving.config_files import checked_server_config
+from serving.core.errors import invalid_argument
+from serving.core.reload import Configuration
 from serving.grpc import codec
-from serving.inference import Classification, Inference, ModelSpec, Task
-
-if TYPE_CHECKING:
-    from serving.configuration import Configuration
+from serving.inference.inputs import Inputs
+from serving.inference.use_cases import Classification, Inference, Task
 
 _PREDICTION = "/tensorflow.serving.PredictionService/"
 _MODEL = "/tensorflow.serving.ModelService/"
-_SIGNATURE_DEF = "signature_def"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,35 +45,35 @@ class Services:
     def methods(self) -> Mapping[str, Method]:
         """What the server routes to."""
         return {
-            f"{_PREDICTION}Predict": Method(predict_pb2.PredictRequest, self._predict),
-            f"{_PREDICTION}Classify": Method(
-                classification_pb2.ClassificationRequest, self._classify
-            ),
-            f"{_PREDICTION}Regress": Method(regression_pb2.RegressionRequest, self._regress),
+            f"{_PREDICTION}Predict": Method(inference_pb2.PredictRequest, self._predict),
+            f"{_PREDICTION}Classify": Method(inference_pb2.ClassificationRequest, self._classify),
+            f"{_PREDICTION}Regress": Method(inference_pb2.RegressionRequest, self._regress),
             f"{_PREDICTION}MultiInference": Method(
                 inference_pb2.MultiInferenceRequest, self._multi_inference
             ),
             f"{_PREDICTION}GetModelMetadata": Method(
-                get_model_metadata_pb2.GetModelMetadataRequest, self._metadata
+                model_pb2.GetModelMetadataRequest, self._metadata
             ),
-            f"{_MODEL}GetModelStatus": Method(
-                get_model_status_pb2.GetModelStatusRequest, self._status
-            ),
+            f"{_MODEL}GetModelStatus": Method(model_pb2.GetModelStatusRequest, self._status),
             f"{_MODEL}HandleReloadConfigRequest": Method(
-                model_management_pb2.ReloadConfigRequest, self._reload
+                config_pb2.ReloadConfigRequest, self._reload
             ),
         }
 
-    def _predict(self, request: Any, timeout_seconds: float | None) -> Any:
+    def _predict(
+        self, request: inference_pb2.PredictRequest, timeout_seconds: float | None
+    ) -> inference_pb2.PredictResponse:
         prediction = self._inference.predict(
             codec.model_spec(request),
-            codec.Inputs(request.inputs),
+            Inputs(request.inputs),
             output_filter=request.output_filter,
             timeout_seconds=timeout_seconds,
         )
         return codec.predict_response(prediction, as_content=self._as_content)
 
-    def _classify(self, request: Any, timeout_seconds: float | None) -> Any:
+    def _classify(
+        self, request: inference_pb2.ClassificationRequest, timeout_seconds: float | None
+    ) -> inference_pb2.ClassificationResponse:
         spec = codec.model_spec(request)
         with self._inference.lease(spec) as lease:
             classification = lease.classify(
@@ -89,12 +81,14 @@ class Services:
                 signature_name=spec.signature_name,
                 timeout_seconds=timeout_seconds,
             )
-        response = classification_pb2.ClassificationResponse()
-        codec.write_model_spec(classification.spec, response.model_spec)
+        response = inference_pb2.ClassificationResponse()
+        write_model_spec(classification.spec, response.model_spec)
         codec.write_classification(classification, response.result)
         return response
 
-    def _regress(self, request: Any, timeout_seconds: float | None) -> Any:
+    def _regress(
+        self, request: inference_pb2.RegressionRequest, timeout_seconds: float | None
+    ) -> inference_pb2.RegressionResponse:
         spec = codec.model_spec(request)
         with self._inference.lease(spec) as lease:
             regression = lease.regress(
@@ -102,55 +96,56 @@ class Services:
                 signature_name=spec.signature_name,
                 timeout_seconds=timeout_seconds,
             )
-        response = regression_pb2.RegressionResponse()
-        codec.write_model_spec(regression.spec, response.model_spec)
+        response = inference_pb2.RegressionResponse()
+        write_model_spec(regression.spec, response.model_spec)
         codec.write_regression(regression, response.result)
         return response
 
-    def _multi_inference(self, request: Any, timeout_seconds: float | None) -> Any:
-        tasks = [
-            Task(codec.read_model_spec(task.model_spec), task.method_name) for task in request.tasks
-        ]
+    def _multi_inference(
+        self, request: inference_pb2.MultiInferenceRequest, timeout_seconds: float | None
+    ) -> inference_pb2.MultiInferenceResponse:
+        tasks = [Task(read_model_spec(task.model_spec), task.method_name) for task in request.tasks]
         first = tasks[0].spec if tasks else ModelSpec(name="")
         with self._inference.lease(first) as lease:
             results = lease.multi_inference(tasks, request.input, timeout_seconds=timeout_seconds)
         response = inference_pb2.MultiInferenceResponse()
         for result in results:
             message = response.results.add()
-            codec.write_model_spec(result.spec, message.model_spec)
+            write_model_spec(result.spec, message.model_spec)
             if isinstance(result, Classification):
                 codec.write_classification(result, message.classification_result)
             else:
                 codec.write_regression(result, message.regression_result)
         return response
 
-    def _metadata(self, request: Any, _timeout_seconds: float | None) -> Any:
+    def _metadata(
+        self, request: model_pb2.GetModelMetadataRequest, _timeout_seconds: float | None
+    ) -> model_pb2.GetModelMetadataResponse:
         spec = codec.model_spec(request)
         if not request.metadata_field:
             raise invalid_argument(
                 "GetModelMetadataRequest must specify at least one metadata_field"
             )
         for name in request.metadata_field:
-            if name != _SIGNATURE_DEF:
+            if name != SIGNATURE_DEF:
                 raise invalid_argument(f"Metadata field {name} is not supported")
         return codec.metadata_response(self._inference.metadata(spec))
 
-    def _status(self, request: Any, _timeout_seconds: float | None) -> Any:
-        return codec.status_response(self._inference.status(codec.model_spec(request)))
+    def _status(
+        self, request: model_pb2.GetModelStatusRequest, _timeout_seconds: float | None
+    ) -> model_pb2.GetModelStatusResponse:
+        return write_statuses(self._inference.status(codec.model_spec(request)))
 
-    def _reload(self, request: Any, timeout_seconds: float | None) -> Any:
+    def _reload(
+        self, request: config_pb2.ReloadConfigRequest, timeout_seconds: float | None
+    ) -> config_pb2.ReloadConfigResponse:
         if request.config.WhichOneof("config") != "model_config_list":
             raise invalid_argument(
                 "ServerModelConfig type not supported by HandleReloadConfigRequest. "
                 "Only ModelConfigList is currently supported"
             )
-        self._configuration.apply(config.from_message(request.config), timeout_seconds)
-        response = model_management_pb2.ReloadConfigResponse()
-        response.status.error_code = Code.OK.value
+        self._configuration.apply(checked_server_config(request.config), timeout_seconds)
+        response = config_pb2.ReloadConfigResponse()
+        response.status.error_code = Code.OK
         response.status.SetInParent()
         return response
-
-
-def unparsable() -> ServingError:
-    """What gRPC C++ answers to bytes that are no such message: INTERNAL, without words."""
-    return ServingError(Code.INTERNAL, "")

@@ -9,7 +9,8 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from serving.core.errors import Code, ServingError
+from protocol.codes import Code
+from serving.core.errors import ServingError
 from serving.core.servable import Servable
 
 _log = logging.getLogger(__name__)

@@ -1,0 +1,1 @@
+"""TensorFlow Serving's wire protocol: messages, codes, tensors and clients, written once."""

@@ -1,0 +1,130 @@
+"""The seam between a program and a model server, whichever protocol lies between them.
+
+Inputs travel as rows: each encoded by `encode_row`, where and when the caller likes (the gateway
+does it in worker threads), so that forming a batch is a join and not an encoding.
+
+    ProtocolError
+    ├── CallError     the model server answered an error, or nobody answered
+    └── AnswerError   its answer is no answer to the question
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from protocol.codes import Code
+from protocol.models import Metadata, ModelSpec, VersionStatus
+
+Array = npt.NDArray[Any]
+Row = npt.NDArray[np.generic] | bytes
+Scheme = Literal["grpc", "http"]
+
+
+class ProtocolError(Exception):
+    """A call of a model server did not work."""
+
+
+class CallError(ProtocolError):
+    """The call failed; UNAVAILABLE also when nobody could be reached."""
+
+    def __init__(self, code: Code, message: str) -> None:
+        super().__init__(f"{code.name}: {message}")
+        self.code = code
+        self.message = message
+
+
+class AnswerError(ProtocolError):
+    """The model server answered something that the protocol does not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One input tensor: `rows` encoded by `encode_row` of the client that sends it."""
+
+    name: str
+    dtype: str
+    """NumPy's name of the element type, or "string"."""
+    row_shape: tuple[int, ...]
+    rows: Sequence[bytes]
+
+    @classmethod
+    def of_array(cls, name: str, array: Array, client: type[Client] | Client) -> Self:
+        """An array of shape [N, ...]; object arrays hold bytes."""
+        is_text = array.dtype == np.object_
+        return cls(
+            name=name,
+            dtype="string" if is_text else array.dtype.name,
+            row_shape=array.shape[1:],
+            rows=[client.encode_row(row) for row in array],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Outputs by name, and the version that computed them (None where the answer cannot say)."""
+
+    version: int | None
+    outputs: Mapping[str, Array]
+
+
+class Client(Protocol):
+    """One model server, by its `host:port`. Every call raises ProtocolError and nothing else."""
+
+    def __init__(self, address: str) -> None: ...
+
+    reports_version: bool
+    """Whether an answer names its version; if not, it is the one that was asked for."""
+    prefers_strings: bool
+    """Whether pixels travel better as one string than as a tensor of numbers."""
+
+    @staticmethod
+    def encode_row(row: Row, /) -> bytes:
+        """Encode one row of an input; thread-safe."""
+        ...
+
+    async def predict(
+        self,
+        spec: ModelSpec,
+        tensor: Input,
+        *,
+        outputs: Sequence[str] = (),
+        timeout_seconds: float,
+    ) -> Prediction:
+        """Run one signature on one batch.
+
+        Args:
+            spec: model, version and signature.
+            tensor: the signature's one input.
+            outputs: the wanted ones; empty means all. Over REST the single output of a signature
+                comes without its name: it gets the name that is wanted, "" without one.
+            timeout_seconds: from now until the answer.
+        """
+        ...
+
+    async def metadata(self, spec: ModelSpec, *, timeout_seconds: float) -> Metadata:
+        """The version that the spec stands for, and its signatures."""
+        ...
+
+    async def statuses(self, name: str, *, timeout_seconds: float) -> list[VersionStatus]:
+        """The states of a model's versions, highest first."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        ...
+
+
+def client_class(scheme: Scheme) -> type[Client]:
+    """The client of a protocol; only that one's library is imported (memory, start time)."""
+    if scheme == "grpc":
+        from protocol.grpc_client import GrpcClient  # noqa: PLC0415 - see above
+
+        return GrpcClient
+    from protocol.rest_client import RestClient  # noqa: PLC0415 - see above
+
+    return RestClient

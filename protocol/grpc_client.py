@@ -1,0 +1,112 @@
+"""One model server over gRPC. The RPC paths are strings: no generated stubs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import grpc
+import grpc.aio
+from google.protobuf.message import DecodeError
+
+from protocol.client import AnswerError, CallError, Input, Prediction, Row
+from protocol.codes import Code
+from protocol.messages import inference_pb2, model_pb2
+from protocol.models import Metadata, ModelSpec, VersionStatus
+from protocol.tensors import array_from_proto, proto_from_rows
+from protocol.wire import SIGNATURE_DEF, read_signatures, read_statuses, write_model_spec
+
+PREDICTION_SERVICE: Final = "/tensorflow.serving.PredictionService/"
+MODEL_SERVICE: Final = "/tensorflow.serving.ModelService/"
+
+_CHANNEL_OPTIONS: Final = (
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    # A restarted model server must be found again within seconds, not after gRPC's two minutes.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 1000),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.enable_retries", 0),  # callers retry, under a budget
+    ("grpc.enable_http_proxy", 0),  # the model server is a neighbour, not the internet
+    ("grpc.use_local_subchannel_pool", 1),
+)
+
+
+class GrpcClient:
+    """A connection to one `host:port`; implements `Client`. Made in the event loop that uses it."""
+
+    reports_version = True
+    prefers_strings = False
+
+    def __init__(self, address: str) -> None:
+        self._channel = grpc.aio.insecure_channel(address, options=_CHANNEL_OPTIONS)
+        self._predict = self._channel.unary_unary(
+            f"{PREDICTION_SERVICE}Predict",
+            request_serializer=inference_pb2.PredictRequest.SerializeToString,
+            response_deserializer=inference_pb2.PredictResponse.FromString,
+        )
+        self._metadata = self._channel.unary_unary(
+            f"{PREDICTION_SERVICE}GetModelMetadata",
+            request_serializer=model_pb2.GetModelMetadataRequest.SerializeToString,
+            response_deserializer=model_pb2.GetModelMetadataResponse.FromString,
+        )
+        self._status = self._channel.unary_unary(
+            f"{MODEL_SERVICE}GetModelStatus",
+            request_serializer=model_pb2.GetModelStatusRequest.SerializeToString,
+            response_deserializer=model_pb2.GetModelStatusResponse.FromString,
+        )
+
+    @staticmethod
+    def encode_row(row: Row) -> bytes:
+        """The row's memory, as tensor_content holds it."""
+        return row if isinstance(row, bytes) else row.tobytes()
+
+    async def predict(
+        self,
+        spec: ModelSpec,
+        tensor: Input,
+        *,
+        outputs: Sequence[str] = (),
+        timeout_seconds: float,
+    ) -> Prediction:
+        """See `Client.predict`."""
+        request = inference_pb2.PredictRequest(output_filter=outputs)
+        write_model_spec(spec, request.model_spec)
+        proto_from_rows(tensor.dtype, tensor.row_shape, tensor.rows, request.inputs[tensor.name])
+        response = await _answer(self._predict(request, timeout=timeout_seconds))
+        try:
+            arrays = {name: array_from_proto(proto) for name, proto in response.outputs.items()}
+        except ValueError as error:
+            raise AnswerError(f"an output is no tensor: {error}") from error
+        return Prediction(response.model_spec.version.value, arrays)
+
+    async def metadata(self, spec: ModelSpec, *, timeout_seconds: float) -> Metadata:
+        """See `Client.metadata`."""
+        request = model_pb2.GetModelMetadataRequest(metadata_field=[SIGNATURE_DEF])
+        write_model_spec(spec, request.model_spec)
+        response = await _answer(self._metadata(request, timeout=timeout_seconds))
+        try:
+            # The payload of the Any is a SignatureDefMap, whatever package its type URL names.
+            payload = response.metadata[SIGNATURE_DEF].value
+            signatures = read_signatures(model_pb2.SignatureDefMap.FromString(payload))
+        except (DecodeError, ValueError) as error:
+            raise AnswerError(f"the metadata hold no signatures: {error}") from error
+        return Metadata(response.model_spec.version.value, signatures)
+
+    async def statuses(self, name: str, *, timeout_seconds: float) -> list[VersionStatus]:
+        """See `Client.statuses`."""
+        request = model_pb2.GetModelStatusRequest()
+        request.model_spec.name = name
+        return read_statuses(await _answer(self._status(request, timeout=timeout_seconds)))
+
+    async def aclose(self) -> None:
+        """Close the channel; RPCs in flight end as cancelled."""
+        await self._channel.close(None)
+
+
+async def _answer(call: Any) -> Any:
+    """The response of an RPC, or its status as our error."""
+    try:
+        return await call
+    except grpc.aio.AioRpcError as error:
+        raise CallError(Code[error.code().name], error.details() or "") from error

@@ -1,0 +1,1 @@
+"""TensorFlow and TensorFlow Serving messages, generated from the .proto files beside this one."""

@@ -1,0 +1,1 @@
+"""Running signatures of loaded versions, whatever the transport and the engine."""
