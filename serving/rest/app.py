@@ -12,35 +12,31 @@ import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from serving.rest import gzipbody, paths
+from serving.inference.use_cases import Inference
+from serving.monitoring import Metrics
+from serving.rest import libevent
 from serving.rest.handler import Answer, Handler
-
-if TYPE_CHECKING:
-    from serving.inference import Inference
-    from serving.monitoring import Metrics
+from serving.rest.libevent import Headers
+from serving.rest.target import is_rest
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
-Headers = list[tuple[bytes, bytes]]
 
-METHODS = frozenset({"GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"})
 _JSON: Headers = [(b"content-type", b"application/json")]
 _TEXT: Headers = [(b"content-type", b"text/plain")]
 _LIBEVENT_DEFAULT: Headers = [(b"content-type", b"text/html; charset=ISO-8859-1")]
-_PAGE: Headers = [(b"content-type", b"text/html"), (b"connection", b"close")]
 _CORS: Headers = [
     (b"access-control-allow-origin", b"*"),
     (b"access-control-allow-methods", b"POST, GET"),
     (b"access-control-allow-headers", b"Content-Type"),
 ]
-# Where the protocol (see `protocol`) leaves the request target as it came.
-TARGET_EXTENSION = "serving.target"
 _AUTHORITY = re.compile(rb"\A[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 _WEB_ORIGIN = re.compile(rb"https?://")
+_EXPECTATIONS = {b"", b"100-continue"}
 _THREADS_PER_CORE = 4
 
 
@@ -105,13 +101,15 @@ class _RestApp:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         target = _target(scope)
-        if scope["method"] not in METHODS:
+        if scope["method"] not in libevent.METHODS:
             await _send_page(send, HTTPStatus.NOT_IMPLEMENTED)
-        elif not paths.is_uri(target):
+        elif _has_body(scope) and _header(scope, b"expect").lower() not in _EXPECTATIONS:
+            await _send_page(send, HTTPStatus.EXPECTATION_FAILED)
+        elif not libevent.is_uri(target):
             await _send_page(send, HTTPStatus.BAD_REQUEST)
         elif self._metrics and target.partition("?")[0] == self._metrics_path:
             await self._send_metrics(send, target, self._metrics)
-        elif not paths.is_rest(target):
+        elif not is_rest(target):
             await _send_page(send, HTTPStatus.NOT_FOUND)
         else:
             await self._answer_api(scope, receive, send)
@@ -134,7 +132,7 @@ class _RestApp:
 
     def _work(self, scope: Scope, body: bytes) -> Answer:
         if b"gzip" in _header(scope, b"content-encoding"):
-            body = gzipbody.decompress(body)
+            body = libevent.decompress(body)
         return self._handler.answer(scope["method"], _target(scope), body)
 
     async def _send_metrics(self, send: Send, target: str, metrics: Metrics) -> None:
@@ -150,13 +148,18 @@ class _RestApp:
 def _target(scope: Scope) -> str:
     """The request target as it came, less any host: nothing decoded, the query included."""
     target: bytes
-    extension = (scope.get("extensions") or {}).get(TARGET_EXTENSION)
+    extension = (scope.get("extensions") or {}).get(libevent.TARGET_EXTENSION)
     if extension:
         target = extension["target"]
     else:
         query: bytes = scope["query_string"]
         target = scope["raw_path"] + (b"?" + query if query else b"")
     return _AUTHORITY.sub(b"", target, count=1).decode("latin-1")
+
+
+def _has_body(scope: Scope) -> bool:
+    has_length = _header(scope, b"content-length") not in {b"", b"0"}
+    return has_length or bool(_header(scope, b"transfer-encoding"))
 
 
 def _header(scope: Scope, name: bytes) -> bytes:
@@ -176,25 +179,11 @@ async def _read(receive: Receive) -> bytes:
 
 
 async def _send(send: Send, status: int, headers: Headers, body: bytes) -> None:
-    headers = with_length(headers, body)
+    headers = libevent.with_length(headers, body)
     await send({"type": "http.response.start", "status": int(status), "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
 async def _send_page(send: Send, status: HTTPStatus) -> None:
-    headers, body = page(status)
+    headers, body = libevent.page(status)
     await _send(send, status, headers, body)
-
-
-def page(status: HTTPStatus) -> tuple[Headers, bytes]:
-    """What libevent answers where no API is: headers and body; it closes the connection."""
-    body = (
-        f"<HTML><HEAD>\n<TITLE>{status.value} {status.phrase}</TITLE>\n</HEAD><BODY>\n"
-        f"<H1>{status.phrase}</H1>\n</BODY></HTML>\n"
-    ).encode()
-    return _PAGE, body
-
-
-def with_length(headers: Headers, body: bytes) -> Headers:
-    """The headers and the body's Content-Length."""
-    return [*headers, (b"content-length", str(len(body)).encode())]

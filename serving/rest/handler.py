@@ -4,45 +4,21 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from serving.core.errors import Code, ServingError
-from serving.rest import models, responses
-from serving.rest.examples import parse_examples
-from serving.rest.paths import Method, Target, UnreadableVersionError, parse_target
-from serving.rest.predict import parse_predict_request
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from serving.core.servable import TensorSpec
-    from serving.inference import Inference, Lease
-    from serving.monitoring import Metrics
+from protocol.codes import Code
+from protocol.models import TensorSpec
+from serving.core.errors import ServingError, invalid_argument
+from serving.inference.methods import DEFAULT_SIGNATURE_NAME
+from serving.inference.use_cases import Inference, Lease
+from serving.monitoring import Metrics
+from serving.rest import answers
+from serving.rest.requests import parse_examples, parse_predict_request
+from serving.rest.target import Method, Target, UnreadableVersionError, parse_target
 
 _log = logging.getLogger(__name__)
-
-_DEFAULT_SIGNATURE_NAME = "serving_default"
-_STATUS_OF_CODE = {
-    Code.OK: 200,
-    Code.CANCELLED: 499,
-    Code.UNKNOWN: 500,
-    Code.INVALID_ARGUMENT: 400,
-    Code.DEADLINE_EXCEEDED: 504,
-    Code.NOT_FOUND: 404,
-    Code.ALREADY_EXISTS: 409,
-    Code.PERMISSION_DENIED: 403,
-    Code.RESOURCE_EXHAUSTED: 429,
-    Code.FAILED_PRECONDITION: 400,
-    Code.ABORTED: 409,
-    Code.OUT_OF_RANGE: 400,
-    Code.UNIMPLEMENTED: 501,
-    Code.INTERNAL: 500,
-    Code.UNAVAILABLE: 503,
-    Code.DATA_LOSS: 500,
-    Code.UNAUTHENTICATED: 401,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +31,7 @@ class Answer:
     @property
     def status(self) -> int:
         """The HTTP status of the code."""
-        return _STATUS_OF_CODE[self.code]
+        return self.code.http_status
 
 
 class Handler:
@@ -78,10 +54,10 @@ class Handler:
         except UnreadableVersionError:
             answer = Answer(Code.INVALID_ARGUMENT, b"")
         except ServingError as error:
-            answer = Answer(error.code, responses.error_body(error.message))
+            answer = Answer(error.code, answers.error_body(error.message))
         except Exception:  # noqa: BLE001 - the last resort: one request, not the server
             _log.exception("request failed: %s %s", http_method, path)
-            answer = Answer(Code.INTERNAL, responses.error_body("Internal error"))
+            answer = Answer(Code.INTERNAL, answers.error_body("Internal error"))
         self._observe(target, answer.code, time.perf_counter() - started)
         return answer
 
@@ -102,20 +78,20 @@ class Handler:
         if target.method is Method.PREDICT:
             return self._predict(target, body)
         if target.method is Method.STATUS:
-            return models.status_body(self._inference.status(target.spec))
+            return answers.status_body(self._inference.status(target.spec))
         if target.method is Method.METADATA:
-            return models.metadata_body(self._inference.metadata(target.spec))
+            return answers.metadata_body(self._inference.metadata(target.spec))
         name, examples = parse_examples(body)
         with self._inference.lease(target.spec) as lease:
             if target.method is Method.CLASSIFY:
                 classified = lease.classify(
                     examples, signature_name=name, timeout_seconds=self._timeout_seconds
                 )
-                return responses.classification_body(classified.results)
+                return answers.classification_body(classified.results)
             regressed = lease.regress(
                 examples, signature_name=name, timeout_seconds=self._timeout_seconds
             )
-            return responses.regression_body(regressed.results)
+            return answers.regression_body(regressed.results)
 
     def _predict(self, target: Target, body: bytes) -> bytes:
         # A body that does not parse is refused before anybody looks for the model.
@@ -126,7 +102,7 @@ class Handler:
                 signature_name=request.signature_name,
                 timeout_seconds=self._timeout_seconds,
             )
-        return responses.predict_body(prediction.outputs, request.format)
+        return answers.predict_body(prediction.outputs, request.format)
 
 
 class _LazyLease(ExitStack):
@@ -144,11 +120,8 @@ class _LazyLease(ExitStack):
         return self._lease
 
     def inputs(self, signature_name: str) -> Mapping[str, TensorSpec]:
-        name = signature_name or _DEFAULT_SIGNATURE_NAME
+        name = signature_name or DEFAULT_SIGNATURE_NAME
         signature = self.lease().signatures.get(name)
         if signature is None:
-            raise ServingError(
-                Code.INVALID_ARGUMENT,
-                f'Serving signature name: "{name}" not found in signature def',
-            )
+            raise invalid_argument(f'Serving signature name: "{name}" not found in signature def')
         return signature.inputs

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.support import fixture_models
 from tests.support.model_server import models_config, running_model_server
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def pytest_addoption(parser):

@@ -11,12 +11,18 @@ from tests.support.raw_http import exchange, request_bytes
 
 PAIRS = [
     json.loads(line)
-    for line in (Path(__file__).parent / "data" / "rest.jsonl").read_text().splitlines()
+    for name in ("rest.jsonl", "rest-fuzz.jsonl")
+    for line in (Path(__file__).parent / "data" / name).read_text().splitlines()
 ]
 
 # Where the embedded server answers otherwise, on purpose: id -> (reason, our answer). They are not
 # checked against a real server.
 DIFFERENCES = {
+    "rest-131": (
+        "a body nested deeper than 1,000 levels is refused there, whatever follows",
+        400,
+        "JSON Parse error: The document is nested too deep. at offset: 1001",
+    ),
     "rest-134": (
         "a uint8 of 256 is refused, not wrapped around to 0",
         400,
@@ -41,6 +47,22 @@ DIFFERENCES = {
             "JSON Value: -1 Type: Number is not of expected type: uint8"
         ),
     ),
+    "fuzz-1292": (
+        "a uint8 of 256 is refused, not wrapped around to 0",
+        400,
+        (
+            "Failed to process element: 0 key: u8 of 'instances' list. Error: INVALID_ARGUMENT: "
+            "JSON Value: 256 Type: Number is not of expected type: uint8"
+        ),
+    ),
+    "fuzz-1299": (
+        "a uint8 of 65535 is refused, not wrapped around to 255",
+        400,
+        (
+            "Failed to process element: 0 key: u8 of 'instances' list. Error: INVALID_ARGUMENT: "
+            "JSON Value: 65535 Type: Number is not of expected type: uint8"
+        ),
+    ),
     "rest-192": (
         (
             "of two outputs that JSON cannot carry, the real server names one in the order of a "
@@ -48,6 +70,14 @@ DIFFERENCES = {
         ),
         400,
         "Failed to write JSON value for tensor type: bfloat16",
+    ),
+    **dict.fromkeys(
+        ["fuzz-3147", "fuzz-3158"],
+        (
+            "TensorFlow's Python binding ends the text of an error at its first NUL",
+            400,
+            "Could not parse example input, value: '",
+        ),
     ),
 }
 

@@ -99,6 +99,12 @@ def test_a_client_may_wait_for_the_go_ahead_before_its_body(rest_url):
         assert connection.recv(1000).startswith(b"HTTP/1.1 200 OK")
 
 
+def test_a_client_cannot_expect_anything_else(rest_url):
+    reply = ask(rest_url, "POST", "/v1/models/t:predict", PREDICT, Expect="foo")
+
+    assert (reply.status, reply.headers["content-type"]) == (417, "text/html")
+
+
 def test_requests_may_follow_each_other_on_one_connection(rest_url):
     raw = request_bytes("POST", "/v1/models/t:predict", body=PREDICT)
     last = request_bytes(
@@ -128,6 +134,14 @@ def test_deep_nesting_is_a_bad_request(depth, prefix, rest_url, is_ours):
     body = prefix + b"[" * depth + b"]" * depth + b"}" * bool(prefix)
 
     assert ask(rest_url, "POST", "/v1/models/t:predict", body).status == 400
+    assert ask(rest_url, "POST", "/v1/models/t:predict", PREDICT).status == 200
+
+
+def test_a_scalar_where_the_graph_wants_an_image_is_a_bad_request(rest_url, is_ours):
+    if not is_ours:
+        pytest.skip("crashes the real server")
+
+    assert ask(rest_url, "POST", "/v1/models/m:predict", b'{"instances": [1]}').status == 400
     assert ask(rest_url, "POST", "/v1/models/t:predict", PREDICT).status == 200
 
 

@@ -6,7 +6,8 @@ import threading
 
 import pytest
 
-from serving.core.errors import Code, ServingError
+from protocol.codes import Code
+from serving.core.errors import ServingError
 from serving.core.manager import Manager
 
 

@@ -8,10 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from serving import batching
-from serving.batching import BatchedServable, BatchingParameters
-from serving.core.errors import Code, ServingError
-from serving.core.servable import SignatureSpec, TensorSpec
+from protocol.codes import Code
+from protocol.models import SignatureSpec, TensorSpec
+from serving.core.errors import ServingError
+from serving.engine import BatchingParameters
+from serving.inference.batching import BatchedServable
 from tests.support.processes import wait_until
 
 SIGNATURE = SignatureSpec(
@@ -191,34 +192,3 @@ def test_allowed_batch_sizes_rise_to_the_maximum(sizes, message):
     with pytest.raises(ServingError) as caught:
         BatchingParameters(max_batch_size=8, allowed_batch_sizes=sizes).check()
     assert caught.value.message == message
-
-
-def test_parameters_come_from_a_text_file(tmp_path):
-    path = tmp_path / "batching.config"
-    path.write_text(
-        "max_batch_size { value: 8 } batch_timeout_micros { value: 500 } "
-        "num_batch_threads { value: 3 } max_enqueued_batches { value: 7 } "
-        "allowed_batch_sizes: 4 allowed_batch_sizes: 8 pad_variable_length_inputs: true "
-        'thread_pool_name { value: "ignored" }'
-    )
-    assert batching.read_parameters(str(path)) == BatchingParameters(
-        max_batch_size=8,
-        batch_timeout_micros=500,
-        num_batch_threads=3,
-        max_enqueued_batches=7,
-        allowed_batch_sizes=(4, 8),
-        pad_variable_length_inputs=True,
-    )
-
-
-@pytest.mark.parametrize("text", ["max_batch_size { value: 0 }", "nonsense: 1"])
-def test_bad_parameters_are_refused(tmp_path, text):
-    path = tmp_path / "batching.config"
-    path.write_text(text)
-    with pytest.raises(ServingError):
-        batching.read_parameters(str(path))
-
-
-def test_without_a_file_the_defaults_are_those_of_tensorflow_serving():
-    parameters = batching.read_parameters("")
-    assert (parameters.max_batch_size, parameters.max_enqueued_batches) == (1000, 10)

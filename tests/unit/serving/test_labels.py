@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from serving.core.errors import Code, ServingError
+from protocol.codes import Code
+from serving.core.errors import ServingError
 from serving.core.labels import LabelMap, check_labels
 
 

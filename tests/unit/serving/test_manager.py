@@ -6,14 +6,15 @@ import threading
 
 import pytest
 
-from serving.core.errors import Code, ServingError
+from protocol.codes import Code
+from protocol.models import State
+from serving.core.errors import ServingError
 from serving.core.manager import Manager
-from serving.core.servable import State
 from tests.support.processes import wait_until
 
 
 def states(manager, model_name="m"):
-    return {state.version: state.state for state in manager.states(model_name)}
+    return {state.version: state.state for state in manager.statuses(model_name)}
 
 
 def aspire(manager, *versions):
@@ -43,7 +44,7 @@ def test_old_version_answers_until_the_new_one_does(manager, engine):
     gate.set()
     reach(manager, {1: State.END, 2: State.AVAILABLE})
     assert engine.loaded["/m/1"].is_closed
-    assert [state.version for state in manager.states("m")] == [2, 1]
+    assert [state.version for state in manager.statuses("m")] == [2, 1]
 
 
 def test_a_leased_version_is_not_freed(manager):
@@ -65,7 +66,7 @@ def test_a_failing_version_is_tried_six_times_a_minute_apart(manager, engine, pa
     reach(manager, {1: State.END})
     assert pauses == [60.0] * 5
     assert engine.attempts == ["/m/1"] * 6
-    (state,) = manager.states("m")
+    (state,) = manager.statuses("m")
     assert (state.code, state.message) == (Code.NOT_FOUND, "nothing at /m/1")
 
 
@@ -166,7 +167,7 @@ def test_an_engine_defect_ends_the_version_not_the_model(engine):
     try:
         aspire(manager, 1)
         reach(manager, {1: State.END})
-        assert manager.states("m")[0].code is Code.INTERNAL
+        assert manager.statuses("m")[0].code is Code.INTERNAL
         aspire(manager, 2)
         reach(manager, {1: State.END, 2: State.AVAILABLE})
     finally:

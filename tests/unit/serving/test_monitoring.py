@@ -1,10 +1,9 @@
 """Prometheus metrics: TensorFlow Serving's names, a text that Prometheus' own parser reads."""
 
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving.core.errors import Code
-from serving.monitoring import DEFAULT_METRICS_PATH, Metrics, parse_monitoring_config
+from protocol.codes import Code
+from serving.monitoring import Metrics
 
 
 def samples(metrics):
@@ -95,21 +94,3 @@ def test_made_up_model_names_do_not_fill_the_memory():
 
 def test_without_requests_there_is_nothing_to_expose():
     assert not Metrics().exposition()
-
-
-@pytest.mark.parametrize(
-    ("text", "path"),
-    [
-        ('prometheus_config { enable: true path: "/p" }', "/p"),
-        ("prometheus_config: { enable: true }", DEFAULT_METRICS_PATH),
-        ('prometheus_config { path: "/p" }', None),
-        ("", None),
-    ],
-)
-def test_the_config_says_where_metrics_are_served(text, path):
-    assert path == parse_monitoring_config(text)
-
-
-def test_a_config_that_is_none_is_refused():
-    with pytest.raises(ValueError, match="no field named"):
-        parse_monitoring_config("prometheus { }")

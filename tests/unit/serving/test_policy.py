@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from protocol.models import State
 from serving.core.policy import (
     ForgetVersion,
     LoadVersion,
@@ -16,7 +17,6 @@ from serving.core.policy import (
     aspired_versions,
     next_action,
 )
-from serving.core.servable import State
 
 NEW, LOADING, READY, LEAVING, ENDED = (
     State.START,
@@ -48,6 +48,16 @@ def held(*versions):
         (
             "the lowest goes first",
             held((1, READY, False), (2, READY, False), (3, READY, True)),
+            UnloadVersion(1),
+        ),
+        (
+            "of two old ones one goes before new loads",
+            held((1, READY, False), (2, READY, False), (3, NEW, True)),
+            UnloadVersion(1),
+        ),
+        (
+            "of two old ones one goes though new failed",
+            held((1, READY, False), (2, READY, False), (3, ENDED, True)),
             UnloadVersion(1),
         ),
         ("wait for an unload", held((1, LEAVING, False), (2, NEW, True)), None),

@@ -1,6 +1,5 @@
 """The ASGI application over a stub of a model: paths, methods, pages, CORS, bodies, metrics."""
 
-import asyncio
 import gzip
 import json
 from contextlib import contextmanager
@@ -8,15 +7,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
-from tensorflow.core.protobuf import meta_graph_pb2
 
-from serving.core.errors import Code, ServingError
-from serving.core.manager import VersionState
-from serving.core.servable import SignatureSpec, State, TensorSpec
-from serving.inference import Classification, Metadata, ModelSpec, Prediction, Regression
+from protocol.codes import Code
+from protocol.messages import model_pb2
+from protocol.models import ModelSpec, SignatureSpec, State, TensorSpec, VersionStatus
+from serving.core.errors import ServingError
+from serving.inference.methods import ClassScore
+from serving.inference.use_cases import Classification, Metadata, Prediction, Regression
 from serving.monitoring import Metrics
 from serving.rest.app import create_rest_app
-from serving.signatures import ClassScore
 
 SIGNATURE = SignatureSpec(
     "tensorflow/serving/predict", {"x": TensorSpec("x:0", "DT_FLOAT", (-1,))}, {}, {}, b""
@@ -64,10 +63,13 @@ class Inference:
 
     def status(self, spec):
         self.specs.append(spec)
-        return [VersionState(2, State.END, Code.NOT_FOUND, "gone"), VersionState(1, State.LOADING)]
+        return [
+            VersionStatus(2, State.END, Code.NOT_FOUND, "gone"),
+            VersionStatus(1, State.LOADING),
+        ]
 
     def metadata(self, spec):
-        definition = meta_graph_pb2.SignatureDef(method_name="predict")
+        definition = model_pb2.SignatureDef(method_name="predict")
         return Metadata(ModelSpec(spec.name, 7), {"s": definition.SerializeToString()})
 
 
@@ -96,9 +98,9 @@ def inference(model):
 def ask(inference):
     """Send one request to an application with the given options."""
 
-    def send_request(method, path, body=b"", headers=None, **options):
+    async def send_request(method, path, body=b"", headers=None, **options):
         app = create_rest_app(inference, max_workers=1, **options)
-        return asyncio.run(call(app, method, path, body, headers or {}))
+        return await call(app, method, path, body, headers or {})
 
     return send_request
 
@@ -133,6 +135,8 @@ async def call(app, method, path, body, headers):
     return Reply(start["status"], found, rest["body"])
 
 
+pytestmark = pytest.mark.anyio
+
 PREDICT = b'{"instances": [1, 2]}'
 JSON = {"content-type": "application/json"}
 
@@ -147,8 +151,8 @@ JSON = {"content-type": "application/json"}
         ("/v1/models/m/labels/a%20b:predict", ModelSpec("m", version_label="a b")),
     ],
 )
-def test_predict_runs_the_model_that_the_path_names(path, spec, ask, inference):
-    reply = ask("POST", path, PREDICT)
+async def test_predict_runs_the_model_that_the_path_names(path, spec, ask, inference):
+    reply = await ask("POST", path, PREDICT)
 
     assert (reply.status, reply.headers) == (200, JSON)
     assert reply.json == {"predictions": [2.0, 4.0]}
@@ -175,16 +179,16 @@ def test_predict_runs_the_model_that_the_path_names(path, spec, ask, inference):
         ("GET", "/v1/models/m?u=http://other.example/v1/models/m"),
     ],
 )
-def test_what_the_api_does_not_have_is_malformed(method, path, ask):
-    reply = ask(method, path, PREDICT)
+async def test_what_the_api_does_not_have_is_malformed(method, path, ask):
+    reply = await ask(method, path, PREDICT)
 
     assert (reply.status, reply.headers) == (400, JSON)
     assert reply.json == {"error": f"Malformed request: {method} {path}"}
 
 
 @pytest.mark.parametrize("path", ["/", "/v1", "/v2/models/m", "/metrics", "//v1/models/m", "v1/x"])
-def test_outside_the_api_is_a_page(path, ask):
-    reply = ask("GET", path)
+async def test_outside_the_api_is_a_page(path, ask):
+    reply = await ask("GET", path)
 
     assert reply.status == 404
     assert reply.headers == {"content-type": "text/html", "connection": "close"}
@@ -192,32 +196,32 @@ def test_outside_the_api_is_a_page(path, ask):
 
 
 @pytest.mark.parametrize("path", ["/v1/models/m%zz", "/v1/models/m%2", '/v1/models/"', "/v1/[m]"])
-def test_a_path_that_is_no_uri_is_a_page(path, ask):
-    reply = ask("GET", path)
+async def test_a_path_that_is_no_uri_is_a_page(path, ask):
+    reply = await ask("GET", path)
 
     assert reply.status == 400
     assert b"<H1>Bad Request</H1>" in reply.body
 
 
-def test_an_unknown_method_is_a_page(ask):
-    assert ask("BREW", "/v1/models/m").status == 501
+async def test_an_unknown_method_is_a_page(ask):
+    assert (await ask("BREW", "/v1/models/m")).status == 501
 
 
-def test_models_without_a_name_and_versions_beyond_64_bits(ask):
-    assert ask("GET", "/v1/models").json == {"error": "Missing model name in request."}
+async def test_models_without_a_name_and_versions_beyond_64_bits(ask):
+    assert (await ask("GET", "/v1/models")).json == {"error": "Missing model name in request."}
     for version in ("9223372036854775808", "9" * 5000):
-        reply = ask("GET", f"/v1/models/m/versions/{version}")
+        reply = await ask("GET", f"/v1/models/m/versions/{version}")
         assert (reply.status, reply.headers, reply.body) == (400, JSON, b"")
 
 
-def test_a_query_is_part_of_the_name(ask, inference):
-    ask("GET", "/v1/models/m?x=1")
+async def test_a_query_is_part_of_the_name(ask, inference):
+    await ask("GET", "/v1/models/m?x=1")
 
     assert inference.specs == [ModelSpec("m?x=1")]
 
 
-def test_status_lists_versions_with_their_errors(ask):
-    assert ask("GET", "/v1/models/m").json == {
+async def test_status_lists_versions_with_their_errors(ask):
+    assert (await ask("GET", "/v1/models/m")).json == {
         "model_version_status": [
             {
                 "version": "2",
@@ -233,8 +237,8 @@ def test_status_lists_versions_with_their_errors(ask):
     }
 
 
-def test_metadata_unpacks_the_signatures(ask):
-    reply = ask("GET", "/v1/models/m/metadata")
+async def test_metadata_unpacks_the_signatures(ask):
+    reply = await ask("GET", "/v1/models/m/metadata")
 
     assert reply.json["model_spec"] == {"name": "m", "version": "7", "signature_name": ""}
     assert reply.json["metadata"]["signature_def"]["signature_def"]["s"] == {
@@ -266,58 +270,77 @@ def test_metadata_unpacks_the_signatures(ask):
         (Code.UNAUTHENTICATED, 401),
     ],
 )
-def test_every_code_has_its_status(code, status, ask, model):
+async def test_every_code_has_its_status(code, status, ask, model):
     model.error = ServingError(code, 'say "why"')
 
-    reply = ask("POST", "/v1/models/m:predict", PREDICT)
+    reply = await ask("POST", "/v1/models/m:predict", PREDICT)
 
     assert (reply.status, reply.json) == (status, {"error": 'say "why"'})
 
 
-def test_a_defect_of_ours_is_an_internal_error_without_its_text(ask, model):
+async def test_a_defect_of_ours_is_an_internal_error_without_its_text(ask, model):
     model.error = RuntimeError("secret")
 
-    reply = ask("POST", "/v1/models/m:predict", PREDICT)
+    reply = await ask("POST", "/v1/models/m:predict", PREDICT)
 
     assert (reply.status, reply.json) == (500, {"error": "Internal error"})
 
 
-def test_a_broken_body_is_refused_before_the_model_is_looked_for(ask, inference):
-    assert ask("POST", "/v1/models/nope:predict", b"{").status == 400
+async def test_a_broken_body_is_refused_before_the_model_is_looked_for(ask, inference):
+    assert (await ask("POST", "/v1/models/nope:predict", b"{")).status == 400
     assert inference.specs == []
-    assert ask("POST", "/v1/models/nope:predict", PREDICT).json == {"error": "no nope"}
+    assert (await ask("POST", "/v1/models/nope:predict", PREDICT)).json == {"error": "no nope"}
 
 
-def test_an_unknown_signature_is_an_invalid_argument(ask):
-    reply = ask("POST", "/v1/models/m:predict", b'{"signature_name": "s", "inputs": 1}')
+async def test_an_unknown_signature_is_an_invalid_argument(ask):
+    reply = await ask("POST", "/v1/models/m:predict", b'{"signature_name": "s", "inputs": 1}')
 
     assert reply.json == {"error": 'Serving signature name: "s" not found in signature def'}
 
 
-def test_the_timeout_reaches_the_model(ask, model):
-    ask("POST", "/v1/models/m:predict", PREDICT, timeout_seconds=1.5)
+async def test_the_timeout_reaches_the_model(ask, model):
+    await ask("POST", "/v1/models/m:predict", PREDICT, timeout_seconds=1.5)
 
     assert model.timeouts == [1.5]
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "gzip, deflate"])
-def test_gzip_bodies_are_unpacked(encoding, ask):
+async def test_gzip_bodies_are_unpacked(encoding, ask):
     body = gzip.compress(PREDICT)
 
-    reply = ask("POST", "/v1/models/m:predict", body, {"content-encoding": encoding})
+    reply = await ask("POST", "/v1/models/m:predict", body, {"content-encoding": encoding})
 
     assert reply.status == 200
 
 
 @pytest.mark.parametrize(
     "body",
-    [b"no gzip", gzip.compress(PREDICT)[:-1], gzip.compress(bytes(101 * 2**20), 9)],
-    ids=["broken", "cut off", "bomb"],
+    [
+        b"no gzip",
+        gzip.compress(PREDICT)[:-1],
+        gzip.compress(PREDICT) + b"x",
+        2 * gzip.compress(PREDICT),
+        gzip.compress(bytes(101 * 2**20), 9),
+    ],
+    ids=["broken", "cut off", "followed by text", "followed by another", "bomb"],
 )
-def test_a_gzip_body_that_cannot_be_unpacked_counts_as_empty(body, ask):
-    reply = ask("POST", "/v1/models/m:predict", body, {"content-encoding": "gzip"})
+async def test_a_gzip_body_that_cannot_be_unpacked_counts_as_empty(body, ask):
+    reply = await ask("POST", "/v1/models/m:predict", body, {"content-encoding": "gzip"})
 
     assert reply.json == {"error": "JSON Parse error: The document is empty"}
+
+
+@pytest.mark.parametrize(("expect", "status"), [("100-Continue", 200), ("foo", 417)])
+async def test_to_go_on_is_all_that_a_client_may_expect(expect, status, ask):
+    headers = {"expect": expect, "content-length": str(len(PREDICT))}
+
+    reply = await ask("POST", "/v1/models/m:predict", PREDICT, headers)
+
+    assert reply.status == status
+
+
+async def test_an_expectation_without_a_body_does_not_matter(ask):
+    assert (await ask("GET", "/v1/models/m", headers={"expect": "foo"})).status == 200
 
 
 CORS = {
@@ -327,30 +350,30 @@ CORS = {
 }
 
 
-def test_cors_headers_come_with_the_flag_only(ask):
-    assert ask("POST", "/v1/models/m:predict", PREDICT).headers == JSON
-    assert ask("POST", "/v1/models/m:predict", PREDICT, cors=True).headers == JSON | CORS
-    assert ask("GET", "/v1/nothing", cors=True).headers == JSON | CORS
-    assert CORS.keys().isdisjoint(ask("GET", "/", cors=True).headers)
+async def test_cors_headers_come_with_the_flag_only(ask):
+    assert (await ask("POST", "/v1/models/m:predict", PREDICT)).headers == JSON
+    assert (await ask("POST", "/v1/models/m:predict", PREDICT, cors=True)).headers == JSON | CORS
+    assert (await ask("GET", "/v1/nothing", cors=True)).headers == JSON | CORS
+    assert CORS.keys().isdisjoint((await ask("GET", "/", cors=True)).headers)
 
 
 @pytest.mark.parametrize(("origin", "status"), [("https://a.example", 200), ("", 400), ("x", 400)])
 @pytest.mark.parametrize("cors", [True, False])
-def test_a_preflight_needs_a_web_origin(origin, status, cors, ask):
-    reply = ask("OPTIONS", "/v1/models/m:predict", headers={"origin": origin}, cors=cors)
+async def test_a_preflight_needs_a_web_origin(origin, status, cors, ask):
+    reply = await ask("OPTIONS", "/v1/models/m:predict", headers={"origin": origin}, cors=cors)
 
     assert (reply.status, reply.body) == (status, b"")
     assert (reply.headers.keys() >= CORS.keys()) == cors
 
 
-def test_classify_and_regress_send_examples(ask, model):
+async def test_classify_and_regress_send_examples(ask, model):
     body = {
         "signature_name": "s",
         "context": {"c": True},
         "examples": [{"f": [1.5, float("nan")], "i": 1, "b": ["x", {"b64": "/w=="}], "e": []}],
     }
-    classified = ask("POST", "/v1/models/m:classify", json.dumps(body).encode())
-    regressed = ask("POST", "/v1/models/m:regress", b'{"examples": [{}, {}]}')
+    classified = await ask("POST", "/v1/models/m:classify", json.dumps(body).encode())
+    regressed = await ask("POST", "/v1/models/m:regress", b'{"examples": [{}, {}]}')
 
     assert classified.body == b'{\n    "results": [[["pos", 0.1]]\n    ]\n}'
     assert regressed.body == b'{\n    "results": [1.0, NaN]\n}'
@@ -377,6 +400,10 @@ def test_classify_and_regress_send_examples(ask, model):
         (
             '{"examples": 1}',
             "JSON Value: {\n    \"examples\": 1\n} Expecting 'examples' value to be an list/array",
+        ),
+        (
+            '{"examples": []}',
+            "JSON Value: {\n    \"examples\": []\n} 'examples' value is an empty array",
         ),
         ('{"examples": [1]}', "Example must be JSON object but got JSON Number"),
         (
@@ -405,25 +432,25 @@ def test_classify_and_regress_send_examples(ask, model):
         ),
         (
             '{"examples": [{"a": 9223372036854775808}]}',
-            "Feature: a has uint64 element. Only int64 is supported.",
+            "Feature: a has uint64_t element. Only int64_t is supported.",
         ),
         ('{"examples": [{"a": {"b64": "@"}}]}', "Unable to base64 decode"),
     ],
 )
-def test_examples_that_are_none_are_refused(body, message, ask):
-    reply = ask("POST", "/v1/models/nope:classify", body.encode())
+async def test_examples_that_are_none_are_refused(body, message, ask):
+    reply = await ask("POST", "/v1/models/nope:classify", body.encode())
 
     assert (reply.status, reply.json) == (400, {"error": message})
 
 
-def test_metrics_are_served_at_their_path_only(ask):
+async def test_metrics_are_served_at_their_path_only(ask):
     metrics = Metrics()
     options = {"metrics": metrics, "metrics_path": "/monitor"}
-    ask("POST", "/v1/models/m:predict", PREDICT, **options)
-    ask("GET", "/v1/models/m", **options)
+    await ask("POST", "/v1/models/m:predict", PREDICT, **options)
+    await ask("GET", "/v1/models/m", **options)
 
-    page = ask("GET", "/monitor", **options)
-    with_query = ask("GET", "/monitor?x", **options)
+    page = await ask("GET", "/monitor", **options)
+    with_query = await ask("GET", "/monitor?x", **options)
 
     assert page.headers == {"content-type": "text/plain"}
     assert b':request_count{model_name="m",status="OK"} 2\n' in page.body
@@ -433,10 +460,10 @@ def test_metrics_are_served_at_their_path_only(ask):
         400,
         b"Unexpected path: /monitor?x. Should be /monitor",
     )
-    assert ask("GET", "/monitor/", **options).status == 404
+    assert (await ask("GET", "/monitor/", **options)).status == 404
 
 
-def test_a_client_that_goes_away_gets_no_answer(inference):
+async def test_a_client_that_goes_away_gets_no_answer(inference):
     async def receive():
         return {"type": "http.disconnect"}
 
@@ -450,12 +477,12 @@ def test_a_client_that_goes_away_gets_no_answer(inference):
         "query_string": b"",
         "headers": [],
     }
-    asyncio.run(create_rest_app(inference)(scope, receive, send))
+    await create_rest_app(inference)(scope, receive, send)
 
     assert inference.specs == []
 
 
-def test_the_application_lives_and_dies_with_its_server(inference):
+async def test_the_application_lives_and_dies_with_its_server(inference):
     incoming = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
     sent = []
 
@@ -465,24 +492,24 @@ def test_the_application_lives_and_dies_with_its_server(inference):
     async def send(message):
         sent.append(message["type"])
 
-    asyncio.run(create_rest_app(inference)({"type": "lifespan"}, receive, send))
+    await create_rest_app(inference)({"type": "lifespan"}, receive, send)
 
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
 
 
-def test_no_results_have_no_json(ask, model):
+async def test_no_results_have_no_json(ask, model):
     model.results = []
 
     for method in ("classify", "regress"):
-        reply = ask("POST", f"/v1/models/m:{method}", b'{"examples": [{}]}')
+        reply = await ask("POST", f"/v1/models/m:{method}", b'{"examples": [{}]}')
         assert reply.status == 400
         assert reply.json["error"].startswith("Cannot convert empty ")
 
 
-def test_examples_are_read_exactly_where_python_would_differ(ask, model):
+async def test_examples_keep_what_python_would_not_read(ask, model):
     body = b'{"examples": [{"\xff": 1, "a": [1e39, 18446744073709551616], "a": "last"}]}'
 
-    ask("POST", "/v1/models/m:regress", body)
+    await ask("POST", "/v1/models/m:regress", body)
 
     ((sent, _, _),) = model.examples
     feature = sent.example_list.examples[0].features.feature

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from serving.config import ModelConfig
-from serving.source import FileSystemSource, versions_on_disk
+from serving.core.model_config import ModelConfig
+from serving.core.source import FileSystemSource, versions_on_disk
 
 
 @pytest.mark.parametrize(

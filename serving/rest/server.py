@@ -5,15 +5,13 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-from typing import TYPE_CHECKING
 
 import uvicorn
 
-from serving.core.errors import Code, ServingError
-from serving.rest.protocol import LibeventLikeProtocol
-
-if TYPE_CHECKING:
-    from serving.rest.app import AsgiApp
+from protocol.codes import Code
+from serving.core.errors import ServingError
+from serving.rest.app import AsgiApp
+from serving.rest.libevent import LibeventLikeProtocol
 
 _log = logging.getLogger(__name__)
 

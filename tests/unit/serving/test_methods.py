@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tensorflow_serving.apis import input_pb2
 
-from serving.core.errors import Code, ServingError
-from serving.core.servable import SignatureSpec, TensorSpec
-from serving.inference import Lease, ModelSpec, Task
-from serving.signatures import (
+from protocol.codes import Code
+from protocol.messages import example_pb2
+from protocol.models import ModelSpec, SignatureSpec, TensorSpec
+from serving.core.errors import ServingError
+from serving.inference.methods import (
     CLASSIFY_METHOD_NAME,
     REGRESS_METHOD_NAME,
     ClassScore,
     serialized_examples,
 )
+from serving.inference.use_cases import Lease, Task
 
 
 def signature(inputs, outputs, defaults=None):
@@ -46,7 +47,7 @@ SCORES = np.array([[0.25, 0.75]], np.float32)
 
 
 def examples(count=1):
-    message = input_pb2.Input()
+    message = example_pb2.Input()
     for _ in range(count):
         message.example_list.examples.add().features.feature["x"].float_list.value.append(1)
     return message
@@ -155,12 +156,12 @@ def test_outputs_that_are_no_regression(values, message):
 
 def test_no_example_is_refused():
     servable = Answering({"serving_default": REGRESS})
-    answer = refusal(lease(servable).regress, input_pb2.Input())
+    answer = refusal(lease(servable).regress, example_pb2.Input())
     assert answer == (Code.INVALID_ARGUMENT, "Input is empty.")
 
 
 def test_a_context_goes_before_each_example():
-    message = input_pb2.Input()
+    message = example_pb2.Input()
     message.example_list_with_context.context.features.feature["c"].int64_list.value.append(1)
     example = message.example_list_with_context.examples.add()
     example.features.feature["x"].float_list.value.append(2)

@@ -1,27 +1,26 @@
-"""Answers as JSON text, laid out as TensorFlow Serving lays them out."""
+"""Answers as JSON bodies, laid out as TensorFlow Serving lays them out."""
 
 from __future__ import annotations
 
 import base64
+import json
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
+from google.protobuf import json_format
+from google.protobuf.message import Message
 
-from serving.rest import jsontext
-from serving.rest.dtypes import FLOATS, INTEGERS, array_type_string
-from serving.rest.json_tensors import invalid
-from serving.rest.jsontext import INDENT
-from serving.rest.numbers import float_texts
-from serving.rest.predict import Format
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from serving.signatures import ClassScore
-
-Array = npt.NDArray[Any]
+from protocol.messages import model_pb2
+from protocol.models import VersionStatus
+from protocol.tensors import Array, dtype_name
+from protocol.wire import signature_def_map, write_model_spec
+from serving.core.errors import invalid_argument
+from serving.inference.methods import ClassScore
+from serving.inference.use_cases import Metadata
+from serving.rest.elements import FLOATS, INTEGERS, type_string
+from serving.rest.requests import Format
+from serving.rest.text import INDENT, encode, float_texts, quoted
 
 _BYTES_SUFFIX = "_bytes"
 _INTEGERS = {np.dtype(kind) for kind in INTEGERS.values()}
@@ -30,7 +29,40 @@ _FLOATS = {np.dtype(kind) for kind in FLOATS.values()}
 
 def error_body(message: str) -> bytes:
     """{"error": message}."""
-    return jsontext.encode(f'{{\n{INDENT}"error": {jsontext.quoted(message)}\n}}')
+    return encode(f'{{\n{INDENT}"error": {quoted(message)}\n}}')
+
+
+def status_body(statuses: Iterable[VersionStatus]) -> bytes:
+    """A GetModelStatusResponse."""
+    listed = [
+        {
+            "version": str(status.version),
+            "state": status.state.name,
+            "status": {"error_code": status.code.name, "error_message": status.message},
+        }
+        for status in statuses
+    ]
+    return json.dumps({"model_version_status": listed}, indent=1).encode() + b"\n"
+
+
+def metadata_body(metadata: Metadata) -> bytes:
+    """A GetModelMetadataResponse with its signatures unpacked."""
+    spec = model_pb2.ModelSpec()
+    write_model_spec(metadata.spec, spec)
+    signatures = signature_def_map(metadata.signature_defs)
+    return (
+        f'{{\n"model_spec":{_message_text(spec)}\n,\n'
+        f'"metadata": {{"signature_def": {_message_text(signatures)}\n}}\n}}\n'
+    ).encode()
+
+
+def _message_text(message: Message) -> str:
+    return json_format.MessageToJson(
+        message,
+        preserving_proto_field_name=True,
+        always_print_fields_with_no_presence=True,
+        indent=1,
+    )
 
 
 def predict_body(outputs: Mapping[str, Array], layout: Format) -> bytes:
@@ -40,10 +72,10 @@ def predict_body(outputs: Mapping[str, Array], layout: Format) -> bytes:
         ServingError: INVALID_ARGUMENT for outputs that have no JSON form in this layout.
     """
     if not outputs:
-        raise invalid("Cannot convert empty tensor map to JSON")
+        raise invalid_argument("Cannot convert empty tensor map to JSON")
     ordered = dict(sorted(outputs.items()))
     text = _rows(ordered) if layout is Format.ROW else _columns(ordered)
-    return jsontext.encode(text)
+    return encode(text)
 
 
 def classification_body(results: Sequence[Sequence[ClassScore]]) -> bytes:
@@ -53,17 +85,17 @@ def classification_body(results: Sequence[Sequence[ClassScore]]) -> bytes:
         ServingError: INVALID_ARGUMENT when there are no results.
     """
     if not results:
-        raise invalid("Cannot convert empty ClassificationResults to JSON")
+        raise invalid_argument("Cannot convert empty ClassificationResults to JSON")
     scores = [np.array([entry.score for entry in classes], np.float32) for classes in results]
     examples = (
         ", ".join(
-            f"[{jsontext.quoted(entry.label)}, {score}]"
+            f"[{quoted(entry.label)}, {score}]"
             for entry, score in zip(classes, float_texts(numbers), strict=True)
         )
         for classes, numbers in zip(results, scores, strict=True)
     )
     lists = ", ".join(f"[{example}]" for example in examples)
-    return jsontext.encode(f'{{\n{INDENT}"results": [{lists}\n{INDENT}]\n}}')
+    return encode(f'{{\n{INDENT}"results": [{lists}\n{INDENT}]\n}}')
 
 
 def regression_body(results: Sequence[float]) -> bytes:
@@ -73,9 +105,9 @@ def regression_body(results: Sequence[float]) -> bytes:
         ServingError: INVALID_ARGUMENT when there are no results.
     """
     if not results:
-        raise invalid("Cannot convert empty RegressionResults to JSON")
+        raise invalid_argument("Cannot convert empty RegressionResults to JSON")
     values = ", ".join(float_texts(np.array(results, np.float32)))
-    return jsontext.encode(f'{{\n{INDENT}"results": [{values}]\n}}')
+    return encode(f'{{\n{INDENT}"results": [{values}]\n}}')
 
 
 def _rows(outputs: Mapping[str, Array]) -> str:
@@ -85,7 +117,7 @@ def _rows(outputs: Mapping[str, Array]) -> str:
         (rows,) = columns.values()
         return f'{{\n{INDENT}"predictions": [{", ".join(rows)}\n{INDENT}]\n}}'
     objects = (
-        _object([f"{jsontext.quoted(name)}: {texts[row]}" for name, texts in columns.items()], 2)
+        _object([f"{quoted(name)}: {texts[row]}" for name, texts in columns.items()], 2)
         for row in range(count)
     )
     listed = ",\n".join(f"{2 * INDENT}{text}" for text in objects)
@@ -96,9 +128,9 @@ def _batch_size(outputs: Mapping[str, Array]) -> int:
     batch_size: int | None = None
     for name, array in outputs.items():
         if array.ndim == 0:
-            raise invalid(f"Tensor name: {name} has no shape information ")
+            raise invalid_argument(f"Tensor name: {name} has no shape information ")
         if batch_size is not None and len(array) != batch_size:
-            raise invalid(
+            raise invalid_argument(
                 f"Tensor name: {name} has inconsistent batch size: {len(array)} "
                 f"expecting: {batch_size}"
             )
@@ -118,9 +150,7 @@ def _columns(outputs: Mapping[str, Array]) -> str:
     if len(outputs) == 1:
         ((name, array),) = outputs.items()
         return _object([f'"outputs": {_nested(name, array, 1)}'], 0)
-    fields = [
-        f"{jsontext.quoted(name)}: {_nested(name, array, 2)}" for name, array in outputs.items()
-    ]
+    fields = [f"{quoted(name)}: {_nested(name, array, 2)}" for name, array in outputs.items()]
     return _object([f'"outputs": {_object(fields, 1)}'], 0)
 
 
@@ -161,12 +191,12 @@ def _element_texts(name: str, array: Array, depth: int) -> list[str]:
     if array.dtype == np.bool_:
         return ["true" if value else "false" for value in flat.tolist()]
     if array.dtype != object:
-        raise invalid(
-            f"Failed to write JSON value for tensor type: {array_type_string(array.dtype)}"
+        raise invalid_argument(
+            f"Failed to write JSON value for tensor type: {type_string(dtype_name(array))}"
         )
     if name.endswith(_BYTES_SUFFIX):
         return [
             _object([f'"b64": "{base64.b64encode(value).decode()}"'], depth)
             for value in flat.tolist()
         ]
-    return [jsontext.quoted(value.decode("utf-8", "surrogateescape")) for value in flat.tolist()]
+    return [quoted(value.decode("utf-8", "surrogateescape")) for value in flat.tolist()]

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 from urllib.parse import unquote_to_bytes
 
-from serving.core.errors import Code, ServingError
-from serving.inference import ModelSpec
+from protocol.models import ModelSpec
+from serving.core.errors import invalid_argument
 
 _REST = re.compile(r"(?i)/v1/.*")
 _PREDICTION = re.compile(
@@ -19,10 +19,6 @@ _PREDICTION = re.compile(
 )
 _STATUS = re.compile(
     r"(?i)/v1/models(?:/([^/:]+))?(?:/versions/([0-9]+)|/labels/([^/:]+))?(?:/(metadata))?"
-)
-_URI = re.compile(
-    r"(?:PLAIN|%[0-9A-Fa-f]{2})*(?:\?(?:PLAIN|\?|%[0-9A-Fa-f]{2})*)?"
-    r"(?:#(?:PLAIN|\?|%[0-9A-Fa-f]{2})*)?".replace("PLAIN", r"[A-Za-z0-9\-._~!$&'()*+,;=:@/]")
 )
 _INT64_MAX = 2**63 - 1
 _INT64_DIGITS = 19
@@ -56,11 +52,6 @@ def is_rest(path: str) -> bool:
     return _REST.fullmatch(path) is not None
 
 
-def is_uri(path: str) -> bool:
-    """Whether a request target is a URI by libevent's parser; it answers others with a page."""
-    return _URI.fullmatch(path) is not None
-
-
 def parse_target(http_method: str, path: str) -> Target:
     """The target of a request.
 
@@ -70,7 +61,7 @@ def parse_target(http_method: str, path: str) -> Target:
     """
     pattern = {"POST": _PREDICTION, "GET": _STATUS}.get(http_method)
     match = pattern.fullmatch(path) if pattern else None
-    malformed = ServingError(Code.INVALID_ARGUMENT, f"Malformed request: {http_method} {path}")
+    malformed = invalid_argument(f"Malformed request: {http_method} {path}")
     if match is None:
         raise malformed
     name, version, label, last = match.groups()
@@ -84,7 +75,7 @@ def parse_target(http_method: str, path: str) -> Target:
             raise malformed
         return Target(Method(last), spec)
     if not spec.name:
-        raise ServingError(Code.INVALID_ARGUMENT, "Missing model name in request.")
+        raise invalid_argument("Missing model name in request.")
     return Target(Method.METADATA if last == "metadata" else Method.STATUS, spec)
 
 

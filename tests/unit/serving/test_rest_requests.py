@@ -1,15 +1,16 @@
-"""Predict bodies: rows and columns to tensors, and every way to get them wrong."""
+"""Request bodies: rows, columns and examples to tensors, and every way to get them wrong."""
 
 import json
 
-import ml_dtypes
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from serving.core.errors import Code, ServingError
-from serving.core.servable import TensorSpec
-from serving.rest import documents, json_tensors, responses
-from serving.rest.predict import Format, parse_predict_request
+from protocol.models import TensorSpec
+from serving.core.errors import ServingError
+from serving.rest.elements import ElementError, as_bytes, batch, tensor
+from serving.rest.requests import Format, parse_predict_request
 
 
 def spec(dtype):
@@ -91,12 +92,14 @@ def test_of_a_repeated_input_the_tensor_takes_the_first_values():
 
 
 def test_numbers_that_are_not_finite_or_too_large_for_the_type_become_what_they_become_there():
-    body = b'{"instances": [NaN, Infinity, -Inf, 1e39, 123456789012345678901234567890, 1e-46]}'
+    body = (
+        b'{"instances": [NaN, Infinity, -Inf, 1e39, 123456789012345678901234567890, 1e-38, -1e-45]}'
+    )
 
     values = parse(body, x="DT_FLOAT").tensors["x"]
 
-    expected = np.array([np.nan, np.inf, -np.inf, np.inf, 1.2345679e29, 0], np.float32)
-    assert np.array_equal(expected, values, equal_nan=True)
+    expected = [np.nan, np.inf, -np.inf, np.inf, float(np.float32(1.2345679e29)), 0.0, -0.0]
+    assert repr(expected) == repr(values.tolist())
 
 
 def test_doubles_are_rounded_by_rapidjson():
@@ -124,6 +127,23 @@ ELEMENT = "INVALID_ARGUMENT: Failed to process element: 0 of 'instances' list. E
 @pytest.mark.parametrize(
     ("body", "dtype", "message"),
     [
+        ([5], "DT_FLOAT", "INVALID_ARGUMENT: JSON Value: [5] Is not object"),
+        (
+            {"instances": []},
+            "DT_FLOAT",
+            (
+                'INVALID_ARGUMENT: JSON Value: {\n    "instances": []\n} '
+                "No values in 'instances' array"
+            ),
+        ),
+        (
+            {"instances": [1], "inputs": 1},
+            "DT_FLOAT",
+            (
+                'INVALID_ARGUMENT: JSON Value: {\n    "instances": [1],\n    "inputs": 1\n} Not '
+                "formatted correctly expecting only one of 'inputs' or 'instances' keys to exist "
+            ),
+        ),
         ({}, "DT_FLOAT", "INVALID_ARGUMENT: Missing 'inputs' or 'instances' key"),
         (
             {"instances": {}},
@@ -170,7 +190,7 @@ ELEMENT = "INVALID_ARGUMENT: Failed to process element: 0 of 'instances' list. E
             {"instances": [2**64]},
             "DT_UINT64",
             (
-                f"{ELEMENT}INVALID_ARGUMENT: JSON Value: 18446744073709552000.0 Type: Number "
+                f"{ELEMENT}INVALID_ARGUMENT: JSON Value: 18446744073709553000.0 Type: Number "
                 "is not of expected type: uint64"
             ),
         ),
@@ -245,6 +265,15 @@ def test_a_wrong_value_is_named(body, dtype, message):
     assert message == error(body, x=dtype)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "what"), [("inputs", 1, "value/list"), ("instances", [1], "list")]
+)
+def test_several_inputs_need_names(key, value, what):
+    message = error({key: value}, a="DT_FLOAT", b="DT_FLOAT")
+
+    assert message.startswith(f"INVALID_ARGUMENT: {key} is a plain {what}, but expecting ")
+
+
 def test_what_does_not_fit_small_integers_is_refused_not_wrapped():
     for dtype, value in (("DT_UINT8", 256), ("DT_INT8", -129), ("DT_INT16", 32768)):
         assert f"JSON Value: {value} Type: Number" in error({"instances": [value]}, x=dtype)
@@ -256,9 +285,13 @@ def test_a_signature_without_inputs_cannot_be_asked():
 
 
 def test_deep_nesting_is_an_error_not_a_crash():
-    for depth in (100, 5_000, 200_000):
+    for depth, message in (
+        (100, "tensor parsing error: x"),
+        (990, "tensor parsing error: x"),
+        (200_000, "JSON Parse error: The document is nested too deep. at offset: 1014"),
+    ):
         body = b'{"instances": ' + b"[" * depth + b"1" + b"]" * depth + b"}"
-        assert error(body, x="DT_FLOAT") == "INVALID_ARGUMENT: tensor parsing error: x"
+        assert error(body, x="DT_FLOAT") == f"INVALID_ARGUMENT: {message}"
 
 
 def test_one_long_string_among_numbers_does_not_blow_up_memory():
@@ -267,102 +300,168 @@ def test_one_long_string_among_numbers_does_not_blow_up_memory():
     assert "element: 100000 of 'instances' list" in error(body, x="DT_FLOAT")
 
 
-def test_an_image_is_read_without_looking_at_each_element(monkeypatch):
-    def refuse(*_arguments):
-        raise AssertionError("slow")
+@pytest.mark.parametrize("form", ["row", "named row", "column", "named column"])
+def test_an_image_keeps_its_pixels(form):
+    pixels = np.random.default_rng(1).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+    value = pixels.tolist()
+    body = {
+        "row": {"instances": value},
+        "named row": {"instances": [{"x": image} for image in value]},
+        "column": {"inputs": value},
+        "named column": {"signature_name": "s", "inputs": {"x": value}},
+    }[form]
 
-    monkeypatch.setattr(json_tensors, "elements", refuse)
-    monkeypatch.setattr(documents, "read_exactly", refuse)
-    pixels = np.random.default_rng(1).integers(0, 256, (2, 224, 224, 3), dtype=np.uint8)
-
-    for body in (
-        {"instances": pixels.tolist()},
-        {"instances": [{"x": image} for image in pixels.tolist()]},
-        {"inputs": pixels.tolist()},
-        {"signature_name": "s", "inputs": {"x": pixels.tolist()}},
-    ):
-        assert np.array_equal(pixels, parse(body, x="DT_UINT8").tensors["x"])
-
-
-def answer(layout, **outputs):
-    return json.loads(responses.predict_body(outputs, layout))
-
-
-def test_rows_carry_single_outputs_bare_and_several_by_name():
-    a, b = np.array([1, 2]), np.array([[1.5], [2.0]], np.float32)
-
-    assert answer(Format.ROW, a=a) == {"predictions": [1, 2]}
-    assert answer(Format.ROW, a=a, b=b) == {
-        "predictions": [{"a": 1, "b": [1.5]}, {"a": 2, "b": [2.0]}]
-    }
-
-
-def test_columns_carry_single_outputs_bare_and_several_by_name():
-    a, b = np.array(3), np.array([[True]])
-
-    assert answer(Format.COLUMNAR, a=a) == {"outputs": 3}
-    assert answer(Format.COLUMNAR, a=a, b=b) == {"outputs": {"a": 3, "b": [[True]]}}
-
-
-def test_outputs_named_bytes_are_base64_and_other_strings_text():
-    value = np.array([b"\xc3\xa9\x00"], object)
-
-    assert answer(Format.ROW, s=value, s_bytes=value) == {
-        "predictions": [{"s": "é\0", "s_bytes": {"b64": "w6kA"}}]
-    }
-
-
-@pytest.mark.parametrize("shape", [(0,), (2, 0), (2, 0, 3), (1, 2, 3), (2, 1, 1, 2)])
-@pytest.mark.parametrize("layout", Format)
-def test_any_shape_keeps_its_nesting(shape, layout):
-    value = np.arange(np.prod(shape)).reshape(shape)
-
-    assert [value.tolist()] == list(answer(layout, x=value).values())
-
-
-def test_the_layout_is_tensorflow_servings():
-    single = responses.predict_body({"x": np.array([[1.0, 2.0]], np.float32)}, Format.ROW)
-    named = responses.predict_body(
-        {"a": np.array([1]), "b_bytes": np.array([b"x"], object)}, Format.ROW
-    )
-    column = responses.predict_body({"x": np.array([[1.0]], np.float32)}, Format.COLUMNAR)
-
-    assert single == b'{\n    "predictions": [[1.0, 2.0]\n    ]\n}'
-    assert named == (
-        b'{\n    "predictions": [\n        {\n            "a": 1,\n            "b_bytes": {\n'
-        b'                "b64": "eA=="\n            }\n        }\n    ]\n}'
-    )
-    assert column == b'{\n    "outputs": [\n        [\n            1.0\n        ]\n    ]\n}'
+    assert np.array_equal(pixels, parse(body, x="DT_UINT8").tensors["x"])
 
 
 @pytest.mark.parametrize(
-    ("outputs", "message"),
+    ("rows", "message"),
     [
-        ({}, "Cannot convert empty tensor map to JSON"),
-        ({"a": np.array(1)}, "Tensor name: a has no shape information "),
         (
-            {"a": np.zeros(2), "b": np.zeros(3)},
-            "Tensor name: b has inconsistent batch size: 3 expecting: 2",
+            [{"a": 1, "b": "x"}, {"a": "y", "b": 1}],
+            "element: 0 key: b of 'instances' list. Error: INVALID_ARGUMENT: JSON Value: \"x\"",
         ),
-        ({"a": np.zeros(1, np.float16)}, "Failed to write JSON value for tensor type: half"),
         (
-            {"a": np.zeros(1, ml_dtypes.bfloat16)},
-            "Failed to write JSON value for tensor type: bfloat16",
+            [{"a": 1, "b": 2}, {"b": "x", "a": "y"}, {"a": 1}],
+            "element: 1 key: b of 'instances' list. Error: INVALID_ARGUMENT: JSON Value: \"x\"",
         ),
-        ({"a": np.zeros(1, np.complex64)}, "Failed to write JSON value for tensor type: complex64"),
+        (
+            [{"a": 1, "b": 2}, {"a": 300, "c": 1}],
+            "element: 1 key: a of 'instances' list. Error: INVALID_ARGUMENT: JSON Value: 300 Type",
+        ),
+        ([{"a": 1, "b": 2}, {"c": 1, "a": 300}], "does not have named input: c"),
+        ([{"a": 1}, {"a": 1, "b": 2}], "keys must be equal to: a,b"),
+        ([{"b": 1}, {"a": [1, [2]], "b": 2}], "element: 0 of 'instances' list. JSON object: "),
+        ([{"a": 1, "b": 2}, 5, {"a": "x"}], "Expecting object but got list at item 1 of input"),
+        (
+            [{"a": [1, 2], "b": 2}, {"a": [[1, 2]], "b": 2}, 5],
+            "Error: INVALID_ARGUMENT: Expecting shape [2] but got: [1,2]",
+        ),
+    ],
+)  # fmt: skip
+def test_of_several_mistakes_the_first_in_the_text_is_named(rows, message):
+    assert message in error({"instances": rows}, a="DT_UINT8", b="DT_FLOAT")
+
+
+def test_a_mistake_after_a_repeated_input_is_found_in_its_row():
+    body = b'{"instances": [{"a": 1, "a": 2}, {"a": "x"}]}'
+
+    assert "element: 1 key: a of 'instances' list" in error(body, a="DT_INT32")
+
+
+def test_objects_among_plain_rows_are_refused_after_what_precedes_them():
+    assert "Expecting value/list but got object at item 1" in error(
+        {"instances": [1, {"x": 1}]}, x="DT_FLOAT"
+    )
+    assert "element: 0 of 'instances' list" in error({"instances": ["y", {"x": 1}]}, x="DT_FLOAT")
+
+
+def mistakes(value, shape, level=0):
+    """Element by element, depth first: what is wrong with a uint8 tensor, in the order of it."""
+    if isinstance(value, list):
+        if level == len(shape):
+            yield "unexpected level"
+        elif len(value) != shape[level]:
+            yield f"unexpected size: {len(value)} at level: {level}"
+        else:
+            for item in value:
+                yield from mistakes(item, shape, level + 1)
+    elif level != len(shape):
+        yield f"JSON Value: {json.dumps(value)} found at incorrect level: {level + 1} "
+    elif type(value) is not int or not 0 <= value <= 255:
+        yield f"JSON Value: {json.dumps(value)} Type"
+
+
+def announced(value):
+    return [len(value), *(announced(value[0]) if value else [])] if isinstance(value, list) else []
+
+
+leaves = st.integers(0, 3) | st.sampled_from([256, -1, True, None, "x"])
+ragged = st.recursive(leaves, lambda inner: st.lists(inner, max_size=3), max_leaves=12)
+regular = st.lists(
+    st.lists(st.lists(leaves, min_size=2, max_size=2), min_size=2, max_size=2), max_size=3
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(value=ragged | regular)
+def test_a_value_becomes_its_numbers_or_the_first_thing_that_is_wrong(value):
+    mistake = next(mistakes(value, announced(value)), None)
+    if mistake is None:
+        expected = np.array(value, np.uint8)
+        array = tensor("x", value, "DT_UINT8")
+        assert (expected.shape, expected.tolist()) == (array.shape, array.tolist())
+        return
+    with pytest.raises(ServingError) as caught:
+        tensor("x", value, "DT_UINT8")
+    assert mistake in caught.value.message
+
+
+def first_unlike(values):
+    """The index of the first value that is no tensor or has not the first one's shape, or None."""
+    for index, value in enumerate(values):
+        try:
+            shape = tensor("x", value, "DT_UINT8").shape
+        except ServingError:
+            return index
+        if list(shape) != announced(values[0]):
+            return index
+    return None
+
+
+@settings(max_examples=300, deadline=None)
+@given(values=st.lists(ragged, min_size=1, max_size=4))
+def test_a_batch_is_its_values_or_the_first_of_them_that_is_wrong(values):
+    unlike = first_unlike(values)
+    if unlike is None:
+        singles = [tensor("x", value, "DT_UINT8") for value in values]
+        assert np.array_equal(np.stack(singles), batch("x", values, "DT_UINT8"))
+        return
+    with pytest.raises(ElementError) as caught:
+        batch("x", values, "DT_UINT8")
+    assert unlike == caught.value.index
+
+
+def test_decimals_as_programs_print_them_become_the_same_float32():
+    values = np.random.default_rng(1).standard_normal(5_000).astype(np.float32)
+    body = {"instances": [float(value) for value in values]}
+
+    assert np.array_equal(values, parse(body, x="DT_FLOAT").tensors["x"])
+
+
+@pytest.mark.parametrize(
+    ("text", "content"),
+    [
+        (b"", b""),
+        (b"YWI=", b"ab"),
+        (b"YWI", b"ab"),
+        (b"YWI.", b"ab"),
+        (b" Y\nW I =\t", b"ab"),
+        (b"YQ", b"a"),
+        (b"YQ = \n=", b"a"),
+        (b"+/+/", b"\xfb\xff\xbf"),
     ],
 )
-def test_outputs_without_a_json_form_are_refused(outputs, message):
-    with pytest.raises(ServingError) as caught:
-        responses.predict_body(outputs, Format.ROW)
-
-    assert caught.value.code is Code.INVALID_ARGUMENT
-    assert message == caught.value.message
+def test_base64_is_read_with_abseils_latitude(text, content):
+    assert content == as_bytes({"b64": text.decode()})
 
 
-def test_a_large_output_reads_back_as_itself():
-    values = np.random.default_rng(1).random((1, 64, 64, 3), np.float32)
-
-    (back,) = answer(Format.ROW, x=values)["predictions"]
-
-    assert np.array_equal(values[0], np.array(back, np.float32))
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"-_-_",
+        b"Y",
+        b"YWI==",
+        b"YQ=",
+        b"YQ==YQ==",
+        b"@@@@",
+        b"\x00",
+        b"YWJj\x00",
+        b"YWJj=",
+        b"YWJj==",
+        b"=",
+    ],
+)
+def test_what_abseil_would_not_read_is_not_read(text):
+    with pytest.raises(ServingError, match="Unable to base64 decode"):
+        as_bytes({"b64": text.decode()})
