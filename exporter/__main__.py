@@ -1,6 +1,6 @@
 """`python -m exporter`."""
 
-from exporter.cli import main
+from exporter.cli.app import main
 
 if __name__ == "__main__":
     main()

@@ -1,61 +1,37 @@
-"""The use case: a source in, a proven version out. Knows no command line and prints nothing."""
+"""The use case: a source in, a proven version out. Prints nothing; its errors name options."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import tensorflow as tf
 from pydantic import ValidationError
 
-from contract.card import Evaluation, ModelCard, Task
+from contract.card import ModelCard
 from contract.pixels import ImageSpec
 from contract.signatures import DEFAULT_K
-from exporter import gate, goldens, inventory, labels, manifest, publish, warmup
-from exporter.application_source import IMAGENET, imagenet_classes
-from exporter.catalog import IMAGENET_CLASS_COUNT
-from exporter.choices import Activation, Freeze, Preprocess
-from exporter.classifier import Classifier, make_classifier
 from exporter.errors import FailedError, UsageError, first_line
-from exporter.freeze import freeze, trace
-from exporter.replay import Checked
-from exporter.signatures import Signatures
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from exporter.progress import Reporter
-    from exporter.settings import Settings
-    from exporter.sources import Network
+from exporter.graph.freeze import freeze, trace
+from exporter.graph.functions import Signatures
+from exporter.graph.scorer import Scorer, make_scorer
+from exporter.options import ExportOptions, GoldenFile
+from exporter.progress import Reporter
+from exporter.proof import gate, goldens
+from exporter.proof.replay import Checked
+from exporter.settings import Settings
+from exporter.sources import labels
+from exporter.sources.application import IMAGENET, imagenet_classes
+from exporter.sources.known_applications import IMAGENET_CLASS_COUNT
+from exporter.sources.network import Network
+from exporter.store import inventory, manifest, publish, warmup
 
 STEPS = 7
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What to export and how. None: found out from the source."""
-
-    name: str
-    base_path: Path
-    version: int | None = None
-    labels: str | None = None
-    """A file, or `imagenet`."""
-    image: dict[str, Any] = field(default_factory=dict)
-    """Fields of ImageSpec that differ from its defaults."""
-    preprocess: Preprocess | None = None
-    task: Task | None = None
-    activation: Activation | None = None
-    k: int | None = None
-    freeze: Freeze = "auto"
-    golden_dir: Path | None = None
-    golden_files: tuple[goldens.GoldenFile, ...] = ()
-    """More golden images, for callers in Python."""
-    parity_bound: float
-    evaluation: Evaluation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,58 +45,61 @@ class Published:
 
 
 def export(
-    load: Callable[[Reporter], Network], request: Request, settings: Settings, report: Reporter
+    load: Callable[[Reporter], Network],
+    options: ExportOptions,
+    settings: Settings,
+    report: Reporter,
 ) -> Published:
     """Load, wrap, freeze, prove and publish.
 
     Args:
         load: gives the source; called once, after the cheap checks.
-        request: what and how.
+        options: what and how.
         settings: timeouts, model server, batch sizes.
         report: told about each of the `STEPS` steps.
 
     Raises:
         ExporterError: one of its three kinds; nothing is visible then.
     """
-    _require_name(request.name)
-    model_path = request.base_path / request.name
-    if request.version is not None:
-        publish.require_free(model_path, request.version)
+    _require_name(options.name)
+    model_path = options.base_path / options.name
+    if options.version is not None:
+        publish.require_free(model_path, options.version)
     report.step("loading the source")
     network = load(report)
-    image = _image_spec(network, request)
-    files = _golden_files(request)
+    image = _image_spec(network, options)
+    files = _golden_files(options)
     pixels = goldens.to_pixels(files, image)
     report.step("asking the source for golden answers")
-    classifier = make_classifier(
+    scorer = make_scorer(
         network,
         pixels,
-        mode=request.preprocess,
-        task=request.task,
-        activation=request.activation,
+        mode=options.preprocess,
+        task=options.task,
+        activation=options.activation,
     )
-    classes = _class_names(network, classifier, request, settings, report)
-    _explain(network, classifier, classes, request, report)
-    k = _top_k(request.k, classifier.class_count)
+    classes = _class_names(network, scorer, options, settings, report)
+    _explain(network, scorer, classes, options, report)
+    k = _top_k(options.k, scorer.class_count)
     report.step("building the graph")
-    concrete, weight_bytes = trace(classifier.classify, height=image.height, width=image.width)
-    classify, is_frozen = freeze(concrete, weight_bytes, request.freeze)
-    signatures = Signatures(classify, image=image, labels=[each.label for each in classes], k=k)
+    concrete, weight_bytes = trace(scorer.score, height=image.height, width=image.width)
+    score, is_frozen = freeze(concrete, weight_bytes, options.freeze)
+    signatures = Signatures(score, image=image, labels=[each.label for each in classes], k=k)
     report.step("comparing with the source")
-    answers = gate.golden_answers(signatures, files, pixels, classifier)
-    parity = gate.require_parity(answers, signatures, request.parity_bound)
+    answers = gate.golden_answers(signatures, files, pixels, scorer)
+    parity = gate.require_parity(answers, signatures, options.parity_bound)
     card = ModelCard(
-        model_name=request.name,
-        task=classifier.task,
+        model_name=options.name,
+        task=scorer.task,
         classes=labels.to_classes(classes),
         k=k,
         image=image,
-        preprocess=classifier.preprocess,
+        preprocess=scorer.preprocess,
         precision=network.precision,
         is_frozen=is_frozen,
         source=network.source,
         frameworks={"tensorflow": tf.__version__, "keras": keras.__version__},
-        evaluation=request.evaluation,
+        evaluation=options.evaluation,
         parity=parity,
         exported_at=datetime.now(UTC),
     )
@@ -134,7 +113,7 @@ def export(
         checked = gate.prove(staged.base_path, answers, card, settings)
         report.step("publishing")
         manifest.write(staged.version_path)
-        path = staged.publish(request.version)
+        path = staged.publish(options.version)
     return Published(path, int(path.name), card, checked)
 
 
@@ -151,19 +130,19 @@ def _save(version: Path, signatures: Signatures, card: ModelCard, tracked: Any) 
     module.tracked = tracked
     functions = signatures.with_model_card(card.model_dump_json())
     try:
-        options = tf.saved_model.SaveOptions(
+        save_options = tf.saved_model.SaveOptions(
             # Nobody trains what we serve, and gradients (swish has its own) would reach for
             # tensors that freezing has removed.
             experimental_custom_gradients=False
         )
-        tf.saved_model.save(module, str(version), signatures=functions, options=options)
+        tf.saved_model.save(module, str(version), signatures=functions, options=save_options)
     except Exception as error:
         raise FailedError(f"cannot write the SavedModel: {first_line(error)}") from error
     inventory.write_card(version, card)
 
 
-def _image_spec(network: Network, request: Request) -> ImageSpec:
-    wanted = dict(request.image)
+def _image_spec(network: Network, options: ExportOptions) -> ImageSpec:
+    wanted = dict(options.image)
     for side, own in (("height", network.height), ("width", network.width)):
         asked = wanted.setdefault(side, own)
         if asked is None:
@@ -179,23 +158,23 @@ def _image_spec(network: Network, request: Request) -> ImageSpec:
         raise UsageError(f"image: {error.errors()[0]['msg']}") from error
 
 
-def _golden_files(request: Request) -> tuple[goldens.GoldenFile, ...]:
-    own = goldens.read_folder(request.golden_dir) if request.golden_dir else ()
-    return (*goldens.draw(), *own, *request.golden_files)
+def _golden_files(options: ExportOptions) -> tuple[GoldenFile, ...]:
+    own = goldens.read_folder(options.golden_dir) if options.golden_dir else ()
+    return (*goldens.draw(), *own, *options.golden_files)
 
 
 def _class_names(
     network: Network,
-    classifier: Classifier,
-    request: Request,
+    scorer: Scorer,
+    options: ExportOptions,
     settings: Settings,
     report: Reporter,
 ) -> tuple[labels.ClassName, ...]:
-    count = classifier.class_count
-    if request.labels == IMAGENET:
+    count = scorer.class_count
+    if options.labels == IMAGENET:
         names = imagenet_classes(settings, report)
-    elif request.labels is not None:
-        names = labels.read(Path(request.labels))
+    elif options.labels is not None:
+        names = labels.read(Path(options.labels))
     elif network.classes is not None:
         names = network.classes
     else:
@@ -211,19 +190,19 @@ def _class_names(
 
 def _explain(
     network: Network,
-    classifier: Classifier,
+    scorer: Scorer,
     classes: tuple[labels.ClassName, ...],
-    request: Request,
+    options: ExportOptions,
     report: Reporter,
 ) -> None:
     """Say what was assumed: each of these is silent and wrong when the assumption is."""
     if network.is_randomly_weighted:
         report.note("random weights: the answers mean nothing")
-    if network.preprocess is None and request.preprocess is None:
+    if network.preprocess is None and options.preprocess is None:
         inside = "it rescales inside" if network.has_rescaling else "it may expect otherwise"
         report.note(f"preprocess none: the network gets pixels 0..255 ({inside}; see --preprocess)")
-    if classifier.activation != "none" and request.activation is None:
-        report.note(f"the scores are logits: adding {classifier.activation} (see --activation)")
+    if scorer.activation != "none" and options.activation is None:
+        report.note(f"the scores are logits: adding {scorer.activation} (see --activation)")
     twice = labels.duplicates(classes)
     if twice:
         report.note(f"labels that several classes share: {', '.join(twice[:5])}")

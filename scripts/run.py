@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import os
 import shlex
-import shutil
 import signal
 import socket
 import subprocess
@@ -25,11 +24,13 @@ from typing import Annotated, NoReturn, Self
 import typer
 from rich.console import Console
 
-DEFAULT_APPLICATION = "MobileNetV2"
-DIGITS = "digits"
+from exporter.errors import FailedError
+from exporter.options import DEFAULT_APPLICATION, DIGITS
+from exporter.proof.model_server_process import command_of, serving_flags
+from exporter.store.publish import versions
+
 READY_SECONDS = 300.0  # the largest applications take minutes to load on two cores
 GRACE_SECONDS = 35.0  # a little more than either server's own drain
-EXIT_FAILED = 3
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -122,22 +123,12 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
 
 
-def published_versions(models: Path, name: str) -> list[int]:
-    """The versions of a model that a model server would find, ascending."""
-    folder = models / name
-    if not folder.is_dir():
-        return []
-    return sorted(int(each.name) for each in folder.iterdir() if each.name.isdecimal())
-
-
 def choose_model(models: Path, wanted: str) -> str:
     """The application (or `digits`) to serve: as told, else what is there, else the default."""
     if wanted:
         return wanted
     if models.is_dir():
-        names = [
-            each.name for each in sorted(models.iterdir()) if published_versions(models, each.name)
-        ]
+        names = [each.name for each in sorted(models.iterdir()) if versions(each)]
         if names and model_name(DEFAULT_APPLICATION) not in names:
             return names[0]
     return DEFAULT_APPLICATION
@@ -152,7 +143,11 @@ def publish_if_missing(models: Path, wanted: str, weights: str) -> str:
     """Make sure there is a version to serve; return the model's name."""
     application = choose_model(models, wanted)
     code = _ensure(models, application, weights)
-    if code == EXIT_FAILED and not (wanted or weights) and application == DEFAULT_APPLICATION:
+    if (
+        code == FailedError.exit_code
+        and not (wanted or weights)
+        and application == DEFAULT_APPLICATION
+    ):
         console.print(
             f"[yellow]{application}'s weights are not to be had here: serving {DIGITS} instead "
             f"(with a weights file: make run MODEL={application} WEIGHTS=FILE)[/yellow]"
@@ -160,7 +155,7 @@ def publish_if_missing(models: Path, wanted: str, weights: str) -> str:
         application = DIGITS
         code = _ensure(models, application, weights)
     if code != 0:
-        is_offline_hint_due = code == EXIT_FAILED and application != DIGITS
+        is_offline_hint_due = code == FailedError.exit_code and application != DIGITS
         hint = "; without a network: make run MODEL=digits" if is_offline_hint_due else ""
         raise RunError(f"{application} could not be published; the reason is above{hint}")
     return model_name(application)
@@ -191,16 +186,8 @@ def _run_exporter(arguments: list[str]) -> int:
 
 def model_server_command(models: Path, name: str, ports: Ports) -> list[str]:
     """TensorFlow Serving's own binary where there is one, else the embedded server."""
-    binary = shutil.which("tensorflow_model_server")
-    program = [binary] if binary else [sys.executable, "-m", "serving"]
-    return [
-        *program,
-        f"--port={ports.grpc}",
-        f"--rest_api_port={ports.rest}",
-        f"--model_name={name}",
-        f"--model_base_path={(models / name).resolve()}",
-        "--grpc_max_threads=64",
-    ]
+    flags = serving_flags(models / name, name, grpc_port=ports.grpc, rest_port=ports.rest)
+    return [*command_of(""), *flags, "--grpc_max_threads=64"]
 
 
 def wait_until_ready(processes: Processes, url: str) -> None:
@@ -284,7 +271,7 @@ def main(
         console.print("stopped.")
     except RunError as error:
         console.print(f"[red]make run: {error}[/red]")
-        raise typer.Exit(EXIT_FAILED) from None
+        raise typer.Exit(FailedError.exit_code) from None
 
 
 if __name__ == "__main__":

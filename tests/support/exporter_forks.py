@@ -14,10 +14,12 @@ import sys
 import warnings
 from pathlib import Path
 
-from exporter import export, gate
+from exporter.export import export
+from exporter.options import ExportOptions
 from exporter.progress import SilentReporter
+from exporter.proof import gate
 from exporter.settings import Settings
-from exporter.sources import load_keras
+from exporter.sources.keras_file import load_keras
 
 
 def main() -> None:
@@ -36,8 +38,8 @@ def _export(file: Path, base_path: Path) -> None:
     """Never returns."""
     status = 1
     try:
-        request = export.Request(name="m", base_path=base_path, parity_bound=1e-4)
-        export.export(lambda _: load_keras(file), request, Settings(), SilentReporter())
+        options = ExportOptions(name="m", base_path=base_path, parity_bound=1e-4)
+        export(lambda _: load_keras(file), options, Settings(), SilentReporter())
         status = 0
     finally:
         os._exit(status)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 SIDE = 16
 CLASSES = 12
 
@@ -68,3 +70,12 @@ def save_v1_saved_model(path: Path) -> None:
             session, [v1.saved_model.tag_constants.SERVING], {"serving_default": signature}
         )
         builder.save()
+
+
+def require_same_answers(network: Any, model: Any) -> None:
+    """Both a loaded source's graph side and its own side answer as the Keras model does."""
+    shape = (2, network.height, network.width, 3)
+    images = np.random.default_rng(1).uniform(-1, 1, shape).astype(np.float32)
+    expected = model.predict(images, verbose=0)
+    np.testing.assert_allclose(network.predict(images), expected, atol=1e-6)
+    np.testing.assert_allclose(network.call(images), expected, atol=1e-5)

@@ -36,10 +36,11 @@ def tiny(tmp_path_factory):
 @pytest.fixture(scope="session")
 def exported(tiny, tmp_path_factory):
     """A published version, proven on the embedded model server."""
-    from exporter import export as use_case
+    from exporter.export import export
+    from exporter.options import ExportOptions
     from exporter.progress import SilentReporter
     from exporter.settings import Settings
-    from exporter.sources import load_keras
+    from exporter.sources.keras_file import load_keras
     from tests.support.exporter_models import CLASSES
 
     model, file = tiny
@@ -47,10 +48,10 @@ def exported(tiny, tmp_path_factory):
     labels = [f"label {index}" for index in range(CLASSES)]
     label_file = file.with_suffix(".txt")
     label_file.write_text("\n".join(labels))
-    request = use_case.Request(
+    options = ExportOptions(
         name="tiny", base_path=base_path, labels=str(label_file), parity_bound=1e-4
     )
-    published = use_case.export(
-        lambda _: load_keras(file), request, Settings(max_batch_size=4), SilentReporter()
+    published = export(
+        lambda _: load_keras(file), options, Settings(max_batch_size=4), SilentReporter()
     )
     return Exported(base_path, published.path, file, model, published.card, labels)

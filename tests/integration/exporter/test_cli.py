@@ -3,8 +3,11 @@
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
+
+from exporter.cli import commands
 
 
 def run(*arguments, **environment):
@@ -26,10 +29,16 @@ def test_help_is_quick_because_it_does_not_load_tensorflow():
     result = run("--help")
     elapsed = time.monotonic() - begun
     assert result.returncode == 0
-    for command in ("export", "demo", "list", "inspect", "verify"):
-        assert command in result.stdout
     assert "tensorflow" not in result.stderr
     assert elapsed < 5  # measured 0.5 s alone; other test workers may hold the cores
+
+
+def test_every_module_of_commands_is_a_command_and_export_comes_first():
+    names = {path.stem for path in Path(commands.__path__[0]).glob("[!_]*.py")}
+    words = [line.split()[1] for line in run("--help").stdout.splitlines() if "│ " in line]
+    shown = [word for word in words if word in names]
+    assert shown[0] == "export"
+    assert sorted(shown) == sorted(names)
 
 
 def test_help_of_export_shows_examples_and_every_source():
@@ -53,6 +62,13 @@ def test_help_of_export_shows_examples_and_every_source():
             "--weights goes with --application",
         ),
         (("export", "--keras", "m.keras", "--input", "x"), "--input and --output go with"),
+        (
+            ("export", "--keras", "m.keras", "--parity-bound", "0"),
+            "error: --parity-bound 0: write a number above 0 and up to 1, such as 1e-4",
+        ),
+        (("export", "--keras", "m.keras", "--parity-bound", "nan"), "--parity-bound nan: write"),
+        (("verify", "m", "--bound", "0"), "error: --bound 0: write a number above 0 and up to 1"),
+        (("verify", "m", "--bound", "1.5"), "--bound 1.5: write"),
         (("inspect", "nothing"), "there is no version of 'nothing' below models"),
         (("frobnicate",), "frobnicate"),
     ],
@@ -70,6 +86,11 @@ def test_a_bad_setting_is_named():
     assert result.returncode == 2
     (line,) = errors(result)
     assert line.startswith("error: EXPORTER_PARITY_BOUND: Input should be a valid number")
+
+
+def test_a_bound_of_0_is_refused_in_one_line():
+    (line,) = errors(run("verify", "m", "--bound", "0"))
+    assert line == "error: --bound 0: write a number above 0 and up to 1, such as 1e-4"
 
 
 def test_an_empty_base_path_lists_nothing_and_says_what_to_do(tmp_path):

@@ -8,8 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from exporter import download
 from exporter.settings import Settings
+from exporter.sources import download
 
 BODY = bytes(1_000_000)
 

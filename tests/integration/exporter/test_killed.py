@@ -10,10 +10,19 @@ from contextlib import suppress
 
 import pytest
 
-from exporter import manifest, publish
+from exporter.store import manifest, publish
 from tests.support.processes import ROOT, wait_until
 
 KILLS = 20
+STAGE_AND_DIE = """
+import os, sys
+from pathlib import Path
+from exporter.store import publish
+
+with publish.staging(Path(sys.argv[1])) as staged:
+    staged.version_path.mkdir()
+    os.kill(os.getpid(), 9)
+"""
 
 
 class Exports:
@@ -109,3 +118,11 @@ def test_twenty_kills_leave_no_partial_version(exports):
     assert status == 0
     assert require_complete(model_path) == list(range(1, published + 2))
     assert staging(model_path) == set()
+
+
+def test_the_staging_folder_of_a_dead_process_is_cleared(tmp_path):
+    command = [sys.executable, "-c", STAGE_AND_DIE, str(tmp_path)]
+    assert subprocess.run(command, check=False, cwd=ROOT).returncode == -signal.SIGKILL
+    assert len(staging(tmp_path)) == 1
+    with publish.staging(tmp_path) as living:
+        assert staging(tmp_path) == {living.base_path}

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from exporter import catalog, preprocess
-from exporter.choices import Preprocess
-from exporter.errors import UsageError
+from exporter.options import Preprocess
+from exporter.sources import preprocess
 
 PIXELS = np.random.default_rng(4).integers(0, 256, (2, 5, 7, 3), dtype=np.uint8)
 
@@ -43,34 +42,3 @@ def test_a_mode_is_recognised_by_what_it_does(mode):
 
 def test_an_unknown_function_is_not_taken_for_a_known_one():
     assert preprocess.identify(lambda pixels: pixels / 128) is None
-
-
-@pytest.mark.parametrize(
-    ("name", "mode"),
-    [
-        ("MobileNetV2", "tf"),
-        ("ResNet50", "caffe"),
-        ("DenseNet121", "torch"),
-        ("EfficientNetB0", "none"),
-        ("MobileNetV3Small", "none"),
-        ("InceptionV3", "tf"),
-        ("ConvNeXtTiny", "none"),
-    ],
-)
-def test_an_applications_mode_is_found_in_its_module(name, mode):
-    assert catalog.find_application(name).preprocess == mode
-
-
-def test_every_application_of_keras_is_in_the_catalog():
-    names = catalog.application_names()
-    assert len(names) >= 38
-    assert all(catalog.find_application(name).preprocess for name in names)
-
-
-def test_applications_are_found_whatever_their_capitals():
-    assert catalog.find_application("mobilenetv2").name == "MobileNetV2"
-
-
-def test_a_misspelled_application_gets_suggestions():
-    with pytest.raises(UsageError, match="did you mean: ResNet50"):
-        catalog.find_application("ResNet5O")

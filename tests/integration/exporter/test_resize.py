@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from contract.pixels import ImageSpec, decode
-from exporter.resize import decode_and_fit
+from exporter.graph.resize import decode_and_fit
 from tests.support.pictures import encoded, photographs
 
 

@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from contract.pixels import ImageSpec
-from exporter import goldens
 from exporter.errors import FailedError, UsageError
-from exporter.goldens import GoldenFile, Goldens
+from exporter.proof import goldens
+from exporter.proof.goldens import GoldenFile, Goldens
 
 SPEC = ImageSpec(height=24, width=32)
 

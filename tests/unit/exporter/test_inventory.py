@@ -2,8 +2,8 @@
 
 import pytest
 
-from exporter import inventory
 from exporter.errors import UsageError
+from exporter.store import inventory
 
 
 @pytest.fixture

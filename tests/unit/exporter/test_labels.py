@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from exporter import labels
 from exporter.errors import UsageError
-from exporter.labels import ClassName
+from exporter.sources import labels
+from exporter.sources.labels import ClassName
 
 
 def write(path, text):

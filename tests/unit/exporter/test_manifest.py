@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from exporter import manifest
 from exporter.errors import FailedError
+from exporter.store import manifest
 
 
 @pytest.fixture

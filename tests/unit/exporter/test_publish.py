@@ -2,24 +2,12 @@
 
 import fcntl
 import os
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from exporter import publish
 from exporter.errors import FailedError, UsageError
-
-STAGE_AND_DIE = """
-import os, sys
-from pathlib import Path
-from exporter import publish
-
-with publish.staging(Path(sys.argv[1])) as staged:
-    staged.version_path.mkdir()
-    os.kill(os.getpid(), 9)
-"""
+from exporter.store import publish
 
 
 def stage(staged, content="graph"):
@@ -92,15 +80,6 @@ def test_a_failed_later_export_leaves_only_the_earlier_ones(tmp_path):
     publish_one(tmp_path / "m")
     with pytest.raises(ZeroDivisionError):
         fail(tmp_path / "m")
-    assert names(tmp_path / "m") == ["1"]
-
-
-def test_the_staging_folder_of_a_dead_process_is_cleared(tmp_path):
-    dead = subprocess.run([sys.executable, "-c", STAGE_AND_DIE, str(tmp_path / "m")], check=False)
-    assert dead.returncode == -9
-    (left,) = (tmp_path / "m").iterdir()
-    assert left.name.startswith(".staging-")
-    publish_one(tmp_path / "m")
     assert names(tmp_path / "m") == ["1"]
 
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from exporter.quiet import quiet_native_stderr
+from exporter.graph.quiet import quiet_native_stderr
 
 
 def test_what_native_code_says_is_held_back(capfd):

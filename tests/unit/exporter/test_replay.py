@@ -8,11 +8,15 @@ import pytest
 
 from contract.card import ClassInfo, ModelCard, Source
 from contract.pixels import ImageSpec
-from exporter.errors import RefusedError
-from exporter.goldens import Goldens
-from exporter.replay import replay
+from exporter.errors import FailedError, RefusedError
+from exporter.proof.goldens import Goldens
+from exporter.proof.replay import replay
+from protocol.client import AnswerError, CallError, Prediction
+from protocol.codes import Code
+from protocol.models import ModelSpec
 
 BOUND = 1e-4
+SPEC = ModelSpec("m", 3)
 LABELS = ("cat", "dog", "fox", "hen")
 CARD = ModelCard(
     model_name="m",
@@ -32,17 +36,19 @@ GOLDENS = Goldens(
 
 
 class Server:
-    """Answers like a good model server; `spoil` changes an answer on its way out."""
+    """A BlockingClient of a good model server; `spoil` changes an answer on its way out."""
 
-    def __init__(self, protocol="gRPC", spoil=lambda _signature, answer: answer):
-        self.protocol = protocol
+    def __init__(self, scheme="grpc", spoil=lambda _signature, answer: answer):
+        self.scheme = scheme
         self.card = CARD
         self.asked = {}
         self._spoil = spoil
 
-    def predict(self, signature, name, value):
-        self.asked[signature] = (name, value)
-        return self._spoil(signature, self._answer(signature, len(value)))
+    def predict(self, spec, name, value):
+        assert replace(spec, signature_name="") == SPEC
+        self.asked[spec.signature_name] = (name, value)
+        answer = self._answer(spec.signature_name, len(value))
+        return Prediction(SPEC.version, self._spoil(spec.signature_name, answer))
 
     def _answer(self, signature, n):
         if signature == "model_card":
@@ -61,7 +67,7 @@ class Server:
 
 def test_all_five_signatures_are_asked():
     server = Server()
-    checked = replay(server, GOLDENS, CARD, BOUND)
+    checked = replay(server, SPEC, GOLDENS, CARD, BOUND)
     assert [check.signature for check in checked] == [
         "serving_default", "top_k", "top_k_raw", "top_k_encoded", "model_card",
     ]  # fmt: skip
@@ -73,8 +79,8 @@ def test_all_five_signatures_are_asked():
 
 
 def test_over_rest_pixels_go_as_numbers_for_one_image_only():
-    server = Server("REST")
-    replay(server, GOLDENS, CARD, BOUND)
+    server = Server("http")
+    replay(server, SPEC, GOLDENS, CARD, BOUND)
     assert len(server.asked["top_k"][1]) == 1
     assert len(server.asked["top_k_raw"][1]) == 2
 
@@ -86,7 +92,7 @@ def test_near_equal_classes_may_change_places():
             answer["labels"][1, 1:] = answer["labels"][1, 1:][::-1]
         return answer
 
-    replay(Server(spoil=swap), GOLDENS, CARD, BOUND)
+    replay(Server(spoil=swap), SPEC, GOLDENS, CARD, BOUND)
 
 
 def drift(answer):
@@ -135,7 +141,7 @@ def without_labels(answer):
 def test_a_wrong_top_k_is_refused(signature, spoil, complaint):
     server = Server(spoil=lambda asked, answer: spoil(answer) if asked == signature else answer)
     with pytest.raises(RefusedError, match=complaint) as caught:
-        replay(server, GOLDENS, CARD, BOUND)
+        replay(server, SPEC, GOLDENS, CARD, BOUND)
     assert signature in str(caught.value)
 
 
@@ -151,25 +157,42 @@ def test_a_wrong_top_k_is_refused(signature, spoil, complaint):
 def test_wrong_probabilities_are_refused(spoil, complaint):
     server = Server(spoil=lambda s, answer: spoil(answer) if s == "serving_default" else answer)
     with pytest.raises(RefusedError, match=complaint):
-        replay(server, GOLDENS, CARD, BOUND)
+        replay(server, SPEC, GOLDENS, CARD, BOUND)
 
 
 def test_the_name_of_a_single_output_may_be_missing_as_over_rest():
     nameless = {"serving_default": "probabilities", "model_card": "card"}
     server = Server(
-        "REST", spoil=lambda s, answer: {"": answer[nameless[s]]} if s in nameless else answer
+        "http", spoil=lambda s, answer: {"": answer[nameless[s]]} if s in nameless else answer
     )
-    assert len(replay(server, GOLDENS, CARD, BOUND)) == 5
+    assert len(replay(server, SPEC, GOLDENS, CARD, BOUND)) == 5
 
 
 def test_another_models_card_is_refused():
     server = Server()
     server.card = CARD.model_copy(update={"model_name": "other"})
     with pytest.raises(RefusedError, match="another model's"):
-        replay(server, GOLDENS, CARD, BOUND)
+        replay(server, SPEC, GOLDENS, CARD, BOUND)
 
 
 def test_the_encoded_signature_is_held_against_its_own_answers():
     goldens = replace(GOLDENS, encoded_probabilities=PROBABILITIES[::-1])
     with pytest.raises(RefusedError, match="top_k_encoded"):
-        replay(Server(), goldens, CARD, BOUND)
+        replay(Server(), SPEC, goldens, CARD, BOUND)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "error", "complaint"),
+    [
+        ("grpc", CallError(Code.NOT_FOUND, "no m"), "signature top_k over gRPC: NOT_FOUND: no m"),
+        ("http", AnswerError("the answer is not JSON"), "signature top_k over REST: the answer is"),
+    ],
+)
+def test_a_signature_that_does_not_answer_is_a_failure(scheme, error, complaint):
+    def fail(signature, answer):
+        if signature == "top_k":
+            raise error
+        return answer
+
+    with pytest.raises(FailedError, match=complaint):
+        replay(Server(scheme, fail), SPEC, GOLDENS, CARD, BOUND)

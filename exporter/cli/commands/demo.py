@@ -1,0 +1,50 @@
+"""`demo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+
+from exporter.cli.output import say, say_published
+from exporter.cli.parameters import PUBLISH_PANEL, BasePath
+from exporter.options import DIGITS
+from exporter.progress import reporting
+from exporter.settings import load_settings
+
+PANEL: Final = PUBLISH_PANEL
+
+
+def run(
+    name: Annotated[str, typer.Option(help="Model name.")] = DIGITS,
+    base_path: BasePath = None,
+    save_keras: Annotated[
+        Path | None, typer.Option(help="Also save the Keras model: FILE.keras.")
+    ] = None,
+    write_held_out: Annotated[
+        Path | None,
+        typer.Option(help="Also write the held-out digits as PNG files, with labels.txt."),
+    ] = None,
+) -> None:
+    """Train a small CNN on handwritten digits and publish it: offline, under a minute.
+
+    1437 of scikit-learn's 1797 digits train it, the other 360 measure it.
+
+    [bold]Example[/bold]
+
+      python -m exporter demo --write-held-out /tmp/digits
+    """
+    settings = load_settings()
+
+    from exporter.demo import STEPS, DemoFiles, publish_demo  # noqa: PLC0415 - TensorFlow
+
+    console = Console()
+    files = DemoFiles(keras_file=save_keras, held_out_folder=write_held_out)
+    with reporting(console, STEPS) as report:
+        published = publish_demo(name, base_path or settings.base_path, files, settings, report)
+    evaluation = published.card.evaluation
+    if evaluation:
+        say(console, f"held-out accuracy: {evaluation.top_1:.4f} ({evaluation.n} digits)")
+    say_published(console, published)

@@ -1,0 +1,103 @@
+"""`list`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from exporter.cli.model_server import connect
+from exporter.cli.output import megabytes
+from exporter.cli.parameters import LOOK_PANEL, AsJson, BasePath
+from exporter.errors import FailedError, first_line
+from exporter.settings import load_settings
+from exporter.store import inventory
+from exporter.store.inventory import PublishedVersion
+from protocol.blocking import BlockingClient
+from protocol.client import CallError, ProtocolError
+from protocol.codes import Code
+from protocol.models import VersionStatus
+
+PANEL: Final = LOOK_PANEL
+_STATUS_TIMEOUT_SECONDS: Final = 5.0
+_WIDE: Final = 200
+
+
+def run(
+    base_path: BasePath = None,
+    model_server: Annotated[
+        str | None,
+        typer.Option(help="Also ask http://host:8501 or grpc://host:8500 which are served."),
+    ] = None,
+    as_json: AsJson = False,  # noqa: FBT002 - a typer flag
+) -> None:
+    """List every published version."""
+    rows = [_row(found) for found in inventory.scan(base_path or load_settings().base_path)]
+    if model_server:
+        states = _states(model_server, {row["model"] for row in rows})
+        for row in rows:
+            row["state"] = states.get((row["model"], row["version"]), "not served")
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+    elif rows:
+        _console().print(_table(rows))
+    else:
+        typer.echo("nothing is published yet: try python -m exporter demo")
+
+
+def _row(found: PublishedVersion) -> dict[str, Any]:
+    card = found.card
+    return {
+        "model": found.model_name,
+        "version": found.version,
+        "size": megabytes(found.size_bytes),
+        "classes": len(card.classes) if card else None,
+        "top-1": round(card.evaluation.top_1, 4) if card and card.evaluation else None,
+        "source": card.source.name if card else None,
+        "exported": card.exported_at.strftime("%Y-%m-%d %H:%M") if card else None,
+    }
+
+
+def _table(rows: list[dict[str, Any]]) -> Table:
+    table = Table(*rows[0], box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*("-" if value is None else str(value) for value in row.values()))
+    return table
+
+
+def _console() -> Console:
+    """Not a terminal: wide enough that no column is cut, for grep and the like."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_WIDE)
+
+
+def _states(url: str, model_names: Iterable[str]) -> dict[tuple[str, int], str]:
+    """State by model name and version, for example {("digits", 2): "AVAILABLE"}.
+
+    Raises:
+        UsageError: the URL is none.
+        FailedError: no model server answers there.
+    """
+    with connect(url, _STATUS_TIMEOUT_SECONDS) as client:
+        try:
+            return {
+                (name, status.version): status.state.name
+                for name in model_names
+                for status in _statuses(client, name)
+            }
+        except ProtocolError as error:
+            raise FailedError(f"no model server answers at {url}: {first_line(error)}") from error
+
+
+def _statuses(client: BlockingClient, model_name: str) -> list[VersionStatus]:
+    """None for a model that the server does not know."""
+    try:
+        return client.statuses(model_name)
+    except CallError as error:
+        if error.code is Code.NOT_FOUND:
+            return []
+        raise

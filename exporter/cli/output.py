@@ -1,0 +1,36 @@
+"""What several commands print."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from exporter.export import Published  # would bring TensorFlow
+
+
+def say(console: Console, *lines: str) -> None:
+    """Print lines as they are: never wrapped, coloured or read as markup."""
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def say_published(console: Console, published: Published) -> None:
+    """Where a new version is, and what it has passed."""
+    card, parity = published.card, published.card.parity
+    say(console, f"published {published.path}: {card.model_name} version {published.version}")
+    if parity:
+        say(
+            console,
+            f"parity: {parity.max_abs_difference:.1e} from the source at most, on {parity.n} images"
+            f" (bound {parity.bound:g}); of files decoded in the graph"
+            f" {parity.encoded_max_abs_difference:.1e}",
+        )
+    protocols = " and ".join(dict.fromkeys(check.protocol for check in published.checked))
+    say(console, f"proven on a model server over {protocols}: every signature")
+
+
+def megabytes(size_bytes: int) -> str:
+    """A size for people."""
+    return f"{size_bytes / 1e6:.1f} MB"

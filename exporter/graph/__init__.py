@@ -1,0 +1,1 @@
+"""What is written: the graph of the five signatures around one network."""

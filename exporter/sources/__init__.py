@@ -1,0 +1,1 @@
+"""Where models come from: applications, Keras files, SavedModels, their weights and labels."""

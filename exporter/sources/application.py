@@ -1,0 +1,155 @@
+"""A Keras application as a source: its constructor, its weights, ImageNet's labels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import keras
+
+from contract.card import Source
+from exporter.errors import FailedError, UsageError, first_line
+from exporter.progress import Reporter
+from exporter.settings import Settings
+from exporter.sources.download import bounded_downloads, failure_reason
+from exporter.sources.keras_file import from_keras, weights_digest
+from exporter.sources.known_applications import Application, find_application
+from exporter.sources.labels import ClassName
+from exporter.sources.network import Network
+
+IMAGENET: Final = "imagenet"
+NO_WEIGHTS: Final = "none"
+IMAGENET_SIDE_PIXELS: Final = 224
+
+
+def load_application(
+    name: str,
+    weights: str,
+    settings: Settings,
+    report: Reporter,
+    *,
+    image_size: tuple[int, int] | None = None,
+    class_count: int | None = None,
+) -> Network:
+    """Build a Keras application.
+
+    Args:
+        name: a constructor of keras.applications.
+        weights: `imagenet`, `none` or the path of a weights file.
+        settings: bounds of the download.
+        report: told how far a download is.
+        image_size: height, width; the application's own when None.
+        class_count: the application's own (1000) when None.
+
+    Raises:
+        UsageError: no such application or file, or a size that the application does not take.
+        FailedError: the download failed, or the file does not fit.
+    """
+    application = find_application(name)
+    weights_file = _weights_file(weights)
+    options: dict[str, Any] = {"input_shape": (*image_size, 3)} if image_size else {}
+    if class_count and weights != IMAGENET:
+        options["classes"] = class_count
+    if weights == IMAGENET:
+        model, classes = _download(application, options, settings, report)
+    else:
+        model, classes = _construct(application, weights=None, **options), None
+    if weights_file:
+        _load_weights(model, weights_file, application.name)
+    source = Source(
+        kind="application",
+        name=application.name,
+        weights=weights_file.name if weights_file else weights,
+        weights_sha256=weights_digest(model),
+    )
+    network = from_keras(
+        model,
+        source,
+        preprocess_input=application.preprocess_input,
+        mode=application.preprocess,
+        classes=classes,
+        is_randomly_weighted=weights == NO_WEIGHTS,
+    )
+    # Where an application takes any size, its weights were trained at ImageNet's usual one.
+    return replace(
+        network,
+        height=network.height or IMAGENET_SIDE_PIXELS,
+        width=network.width or IMAGENET_SIDE_PIXELS,
+    )
+
+
+def _download(
+    application: Application, options: dict[str, Any], settings: Settings, report: Reporter
+) -> tuple[Any, tuple[ClassName, ...]]:
+    with _downloads(settings, report):
+        try:
+            model = _construct(application, weights=IMAGENET, **options)
+            return model, application.imagenet_classes()
+        except UsageError:
+            raise
+        except Exception as error:  # Keras raises bare Exception when a download fails
+            raise FailedError(
+                f"cannot download {application.name}'s ImageNet weights and labels: "
+                f"{failure_reason(error)}; fetch {_url(error)} elsewhere and pass --weights FILE"
+            ) from error
+
+
+def imagenet_classes(settings: Settings, report: Reporter) -> tuple[ClassName, ...]:
+    """ImageNet's labels, from Keras' cache or its download.
+
+    Raises:
+        FailedError: the download failed.
+    """
+    with _downloads(settings, report):
+        try:
+            return find_application("MobileNetV2").imagenet_classes()
+        except Exception as error:  # Keras raises bare Exception when a download fails
+            raise FailedError(
+                f"cannot download ImageNet's labels: {failure_reason(error)}; "
+                f"fetch {_url(error)} elsewhere and pass --labels FILE"
+            ) from error
+
+
+@contextmanager
+def _downloads(settings: Settings, report: Reporter) -> Iterator[None]:
+    keras.utils.disable_interactive_logging()  # its progress bar would fight with ours
+    with bounded_downloads(settings, report.download):
+        yield
+
+
+def _construct(application: Application, **options: Any) -> Any:
+    try:
+        return application.construct(**options)
+    except ValueError as error:
+        if "corrupted" in str(error):
+            raise  # a download that does not have the published hash
+        raise UsageError(f"{application.name}: {first_line(error)}") from error
+
+
+def _url(error: Exception) -> str:
+    """The address that Keras tried, from its message."""
+    found = re.search(r"https?://\S+", str(error))
+    return found[0].rstrip(":") if found else "the file"
+
+
+def _weights_file(weights: str) -> Path | None:
+    if weights in {IMAGENET, NO_WEIGHTS}:
+        return None
+    path = Path(weights)
+    if not path.is_file():
+        raise UsageError(f"--weights {weights}: neither imagenet, nor none, nor an existing file")
+    return path
+
+
+def _load_weights(model: Any, path: Path, name: str) -> None:
+    try:
+        model.load_weights(path)
+    except Exception as error:
+        raise FailedError(
+            f"--weights {path}: these weights do not fit {name} with {model.output_shape[-1]} "
+            f"classes ({first_line(error)}); name other classes with --labels"
+        ) from error

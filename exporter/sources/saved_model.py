@@ -1,0 +1,145 @@
+"""A TensorFlow SavedModel, ours or anybody's, as a source."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from contract.card import Source
+from contract.signatures import SERVING_DEFAULT
+from exporter.errors import FailedError, RefusedError, UsageError, first_line
+from exporter.sources.network import Network, require_image_input
+
+_IMAGE_DTYPES: Final = (tf.uint8, tf.float16, tf.bfloat16, tf.float32, tf.float64)
+_PREDICT_BATCH_SIZE: Final = 8
+_CHUNK_BYTES: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class TensorNames:
+    """Which signature, input and output to use; None: the obvious one."""
+
+    signature: str | None = None
+    input: str | None = None
+    output: str | None = None
+
+
+def load_saved_model(path: Path, names: TensorNames) -> Network:
+    """Load a SavedModel whose signature takes images and gives scores.
+
+    Raises:
+        UsageError: no SavedModel, or not clear which signature, input or output is meant.
+        RefusedError: its variables did not come along.
+        FailedError: TensorFlow cannot load it.
+    """
+    if not (path / "saved_model.pb").is_file():
+        raise UsageError(f"--saved-model {path}: there is no saved_model.pb in it")
+    loaded = _load(path)
+    signature = _choose("signature", names.signature, loaded.signatures, SERVING_DEFAULT)
+    function = loaded.signatures[signature]
+    inputs: dict[str, tf.TensorSpec] = function.structured_input_signature[1]
+    outputs: dict[str, tf.TensorSpec] = function.structured_outputs
+    input_name = _choose("input", names.input, inputs)
+    output_name = _choose("output", names.output, outputs)
+    images, scores = inputs[input_name], outputs[output_name]
+    if len(inputs) > 1:
+        raise UsageError(f"signature {signature}: needs {', '.join(inputs)}, not images alone")
+    shape = _known_shape(images, f"input {input_name}")
+    require_image_input(shape, f"signature {signature}, input {input_name}")
+    if shape[0] is not None:
+        raise UsageError(f"input {input_name}: takes batches of {shape[0]} only; save it with None")
+    if images.dtype not in _IMAGE_DTYPES:
+        raise UsageError(f"input {input_name}: {images.dtype.name} is not a type for pixels")
+
+    def call(x: tf.Tensor) -> tf.Tensor:
+        return function(**{input_name: x})[output_name]
+
+    return Network(
+        source=Source(
+            kind="saved_model",
+            name=path.resolve().name,
+            weights=None,
+            weights_sha256=_folder_digest(path),
+        ),
+        height=shape[1],
+        width=shape[2],
+        class_count=_class_count(scores, output_name),
+        dtype=images.dtype,
+        call=call,
+        predict=lambda x: _predict(call, x, images.dtype),
+        tracked=loaded,
+    )
+
+
+def _load(path: Path) -> Any:
+    try:
+        return tf.saved_model.load(str(path))
+    except Exception as error:
+        if (path / "variables" / "variables.index").is_file() and not _names_variables(error):
+            reason = first_line(error)
+            raise FailedError(f"--saved-model {path}: cannot be loaded: {reason}") from error
+        raise RefusedError(
+            f"{path}: its variables did not come along ({first_line(error)}); a model server "
+            "would call it AVAILABLE and then fail; copy the whole folder with variables/"
+        ) from error
+
+
+def _names_variables(error: Exception) -> bool:
+    return "variables.data" in str(error) or "Could not find variable" in str(error)
+
+
+def _choose(
+    what: str, wanted: str | None, available: dict[str, Any], preferred: str | None = None
+) -> str:
+    names = sorted(available)
+    if wanted is not None:
+        if wanted not in available:
+            raise UsageError(f"--{what} {wanted}: there are only: {', '.join(names) or 'none'}")
+        return wanted
+    if preferred in available and preferred is not None:
+        return preferred
+    if len(names) == 1:
+        return names[0]
+    raise UsageError(
+        f"which {what} classifies images? say --{what} with one of: {', '.join(names) or 'none'}"
+    )
+
+
+def _known_shape(spec: tf.TensorSpec, name: str) -> tuple[int | None, ...]:
+    if spec.shape.rank is None:
+        raise UsageError(f"{name}: its shape is unknown, so it cannot be told from other data")
+    return tuple(spec.shape.as_list())
+
+
+def _class_count(scores: tf.TensorSpec, name: str) -> int | None:
+    if scores.shape.rank is None:
+        return None
+    if scores.shape.rank != 2:  # noqa: PLR2004 - [N,C]
+        raise UsageError(f"output {name}: {scores.shape} is not one row of scores per image")
+    count: int | None = scores.shape[1]
+    return count
+
+
+def _predict(
+    call: Callable[[tf.Tensor], tf.Tensor], x: npt.NDArray[np.float32], dtype: tf.DType
+) -> npt.NDArray[np.float32]:
+    batches = [x[i : i + _PREDICT_BATCH_SIZE] for i in range(0, len(x), _PREDICT_BATCH_SIZE)]
+    answers = [np.asarray(call(tf.cast(batch, dtype)), dtype=np.float32) for batch in batches]
+    return np.concatenate(answers)
+
+
+def _folder_digest(path: Path) -> str:
+    """SHA-256 over the graph and the variables files, in order of name."""
+    digest = hashlib.sha256()
+    for file in [path / "saved_model.pb", *sorted((path / "variables").glob("variables.*"))]:
+        with file.open("rb") as stream:
+            while chunk := stream.read(_CHUNK_BYTES):
+                digest.update(chunk)
+    return digest.hexdigest()

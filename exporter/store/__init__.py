@@ -1,0 +1,1 @@
+"""What lies on disk: versions, their cards, manifests and warmup records."""

@@ -1,0 +1,79 @@
+"""Whole Keras models are loaded; everything else is refused in one line."""
+
+import keras
+import pytest
+
+from exporter.errors import FailedError, UsageError
+from exporter.sources.keras_file import load_keras
+from tests.support.exporter_models import CLASSES, SIDE, require_same_answers, tiny_keras
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+@pytest.mark.filterwarnings("ignore:.*HDF5 file.*legacy")  # Keras' advice; .h5 is our input
+def test_whole_models_are_loaded(tmp_path, suffix):
+    model = tiny_keras()
+    model.save(tmp_path / f"m{suffix}")
+    network = load_keras(tmp_path / f"m{suffix}")
+    assert (network.height, network.width, network.class_count) == (SIDE, SIDE, CLASSES)
+    assert network.final_activation == "softmax"
+    assert network.has_rescaling
+    assert network.preprocess is None
+    require_same_answers(network, model)
+
+
+def test_the_digest_is_of_the_weights_and_not_of_the_file(tmp_path):
+    model = tiny_keras()
+    model.save(tmp_path / "a.keras")
+    model.save(tmp_path / "b.keras")
+    digests = {load_keras(tmp_path / f"{n}.keras").source.weights_sha256 for n in "ab"}
+    assert len(digests) == 1
+    model.layers[-1].set_weights([w + 1 for w in model.layers[-1].get_weights()])
+    model.save(tmp_path / "c.keras")
+    assert load_keras(tmp_path / "c.keras").source.weights_sha256 not in digests
+
+
+def test_weights_alone_are_no_model(tmp_path):
+    tiny_keras().save_weights(tmp_path / "m.weights.h5")
+    with pytest.raises(UsageError, match="--application NAME --weights FILE"):
+        load_keras(tmp_path / "m.weights.h5")
+
+
+@pytest.mark.parametrize("name", ["m.onnx", "m.tflite", "m.pt"])
+def test_other_formats_are_refused_by_name(tmp_path, name):
+    (tmp_path / name).write_bytes(b"\x08\x07")
+    with pytest.raises(UsageError, match=r"end in \.keras or \.h5; convert"):
+        load_keras(tmp_path / name)
+
+
+def test_missing_and_damaged_files_are_one_line(tmp_path):
+    with pytest.raises(UsageError, match="there is no such file"):
+        load_keras(tmp_path / "m.keras")
+    (tmp_path / "m.keras").write_bytes(b"PK\x03\x04 cut")
+    with pytest.raises(FailedError) as caught:
+        load_keras(tmp_path / "m.keras")
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_image_classifier_is_refused(tmp_path):
+    layers = keras.layers
+    flat = keras.Sequential([keras.Input((10,)), layers.Dense(3)])
+    grey = keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), layers.Dense(3)])
+    planes = keras.Sequential([keras.Input((3, 8, 8)), layers.Flatten(), layers.Dense(3)])
+    mask = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(3, 1)])
+    for model, complaint in (
+        (flat, "no batch of RGB images"),
+        (grey, "grey images"),
+        (planes, "channels first"),
+        (mask, "not one row of scores per image"),
+    ):
+        model.save(tmp_path / "m.keras")
+        with pytest.raises(UsageError, match=complaint):
+            load_keras(tmp_path / "m.keras")
+
+
+def test_two_inputs_are_refused(tmp_path):
+    inputs = [keras.Input((8, 8, 3)), keras.Input((8, 8, 3))]
+    added = keras.layers.Flatten()(keras.layers.Add()(inputs))
+    keras.Model(inputs, keras.layers.Dense(2)(added)).save(tmp_path / "m.keras")
+    with pytest.raises(UsageError, match="2 inputs and 1 outputs"):
+        load_keras(tmp_path / "m.keras")

@@ -1,0 +1,120 @@
+"""Task, activation and preprocessing are found out, or asked for, or refused."""
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from contract.card import Source
+from exporter.errors import RefusedError, UsageError
+from exporter.graph.scorer import make_scorer
+from exporter.sources.keras_file import from_keras
+from tests.support.exporter_models import SIDE, tiny_keras
+
+PIXELS = np.random.default_rng(9).integers(0, 256, (5, SIDE, SIDE, 3), dtype=np.uint8)
+SOURCE = Source(kind="keras", name="m.keras")
+
+
+def network(**options):
+    return from_keras(tiny_keras(**options), SOURCE)
+
+
+def answering(scores, activation=None):
+    """A network that gives these scores, whatever it is shown."""
+    row = tf.constant([scores], tf.float32)
+    return replace(
+        network(),
+        call=lambda x: tf.repeat(row, tf.shape(x)[0], axis=0),
+        predict=lambda x: np.repeat(np.array([scores], np.float32), len(x), axis=0),
+        final_activation=activation,
+    )
+
+
+def require_consistent(scorer):
+    np.testing.assert_allclose(
+        scorer.score(tf.constant(PIXELS)), scorer.reference(PIXELS), atol=1e-5
+    )
+
+
+def test_softmax_is_left_alone():
+    scorer = make_scorer(network(), PIXELS)
+    assert (scorer.task, scorer.activation) == ("single_label", "none")
+    require_consistent(scorer)
+
+
+def test_logits_get_the_softmax_that_they_lack():
+    scorer = make_scorer(network(activation=None), PIXELS)
+    assert (scorer.task, scorer.activation) == ("single_label", "softmax")
+    np.testing.assert_allclose(scorer.reference(PIXELS).sum(axis=1), 1, atol=1e-5)
+    require_consistent(scorer)
+
+
+def test_logits_of_several_labels_get_a_sigmoid():
+    scorer = make_scorer(network(activation=None), PIXELS, task="multi_label")
+    assert scorer.activation == "sigmoid"
+    require_consistent(scorer)
+
+
+def test_a_sigmoid_at_the_end_means_several_labels():
+    scorer = make_scorer(network(activation="sigmoid"), PIXELS)
+    assert (scorer.task, scorer.activation) == ("multi_label", "none")
+
+
+def test_an_activation_that_is_asked_for_is_added():
+    scorer = make_scorer(network(activation=None), PIXELS, activation="sigmoid",
+                                 task="multi_label")  # fmt: skip
+    assert scorer.activation == "sigmoid"
+
+
+def test_scores_that_fit_neither_task_are_asked_about():
+    with pytest.raises(UsageError, match="say --task multi_label"):
+        make_scorer(answering([0.9, 0.8, 0.1]), PIXELS)
+
+
+def test_logits_without_activation_are_refused_when_none_is_asked_for():
+    with pytest.raises(RefusedError, match="no probabilities; say --activation"):
+        make_scorer(answering([4.0, -2.0]), PIXELS, activation="none")
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_nan_and_infinity_are_refused(bad):
+    with pytest.raises(RefusedError, match="NaN or infinity"):
+        make_scorer(answering([0.5, bad]), PIXELS)
+
+
+def test_a_network_that_fails_on_its_images_is_refused_in_one_line():
+    def fail(_):
+        raise tf.errors.FailedPreconditionError(None, None, "Could not find variable w\nmore")
+
+    with pytest.raises(RefusedError, match="variables did not come along") as caught:
+        make_scorer(replace(network(), predict=fail), PIXELS)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("mode", ["none", "tf", "torch", "caffe", "rescale"])
+def test_every_preprocessing_is_the_same_in_graph_and_reference(mode):
+    require_consistent(make_scorer(network(), PIXELS, mode=mode))
+
+
+def test_the_sources_own_preprocessing_is_used_for_the_reference():
+    seen = []
+
+    def own(pixels):
+        seen.append(len(pixels))
+        return keras.applications.mobilenet_v2.preprocess_input(pixels)
+
+    make_scorer(replace(network(), preprocess="tf", preprocess_input=own), PIXELS)
+    assert seen == [len(PIXELS)]
+
+
+def test_half_precision_networks_answer_in_float32():
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        half = network()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    scorer = make_scorer(half, PIXELS)
+    assert scorer.score(tf.constant(PIXELS)).dtype == tf.float32
+    assert half.precision == "float16"
