@@ -8,8 +8,9 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-from protocol.client import Array, Client, Input, Prediction, client_class
+from protocol.client import Array, Client, Input, Prediction
 from protocol.models import Metadata, ModelSpec, VersionStatus
+from protocol.schemes import client_class
 
 
 class BlockingClient:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,6 @@ from protocol.models import Metadata, ModelSpec, VersionStatus
 
 Array = npt.NDArray[Any]
 Row = npt.NDArray[np.generic] | bytes
-Scheme = Literal["grpc", "http"]
 
 
 class ProtocolError(Exception):
@@ -117,14 +116,3 @@ class Client(Protocol):
     async def aclose(self) -> None:
         """Close all connections."""
         ...
-
-
-def client_class(scheme: Scheme) -> type[Client]:
-    """The client of a protocol; only that one's library is imported (memory, start time)."""
-    if scheme == "grpc":
-        from protocol.grpc_client import GrpcClient  # noqa: PLC0415 - see above
-
-        return GrpcClient
-    from protocol.rest_client import RestClient  # noqa: PLC0415 - see above
-
-    return RestClient

@@ -91,7 +91,7 @@ class GrpcClient:
             signatures = read_signatures(model_pb2.SignatureDefMap.FromString(payload))
         except (DecodeError, ValueError) as error:
             raise AnswerError(f"the metadata hold no signatures: {error}") from error
-        return Metadata(response.model_spec.version.value, signatures)
+        return Metadata(spec.name, response.model_spec.version.value, signatures)
 
     async def statuses(self, name: str, *, timeout_seconds: float) -> list[VersionStatus]:
         """See `Client.statuses`."""

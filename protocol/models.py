@@ -94,7 +94,8 @@ class SignatureSpec:
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """The version that a spec stands for right now, and its signatures by name."""
+    """The version of a model that a spec stands for right now, and its signatures by name."""
 
+    name: str
     version: int
     signatures: Mapping[str, SignatureSpec]

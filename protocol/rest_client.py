@@ -75,7 +75,8 @@ class RestClient:
         answer = await self._call("GET", f"{_path(spec)}/metadata", timeout_seconds)
         try:
             message = _parse(answer["metadata"][SIGNATURE_DEF], model_pb2.SignatureDefMap())
-            return Metadata(int(answer["model_spec"]["version"]), read_signatures(message))
+            version = int(answer["model_spec"]["version"])
+            return Metadata(spec.name, version, read_signatures(message))
         except (KeyError, TypeError, ValueError) as error:
             raise AnswerError(f"the metadata cannot be read: {error}") from error
 

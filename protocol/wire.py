@@ -60,11 +60,11 @@ def read_signatures(message: model_pb2.SignatureDefMap) -> dict[str, SignatureSp
     return {name: read_signature(each) for name, each in message.signature_def.items()}
 
 
-def signature_def_map(definitions: Mapping[str, bytes]) -> model_pb2.SignatureDefMap:
-    """Serialized SignatureDefs by name as one message."""
+def write_signatures(signatures: Mapping[str, SignatureSpec]) -> model_pb2.SignatureDefMap:
+    """The definitions of signatures by name as one message."""
     message = model_pb2.SignatureDefMap()
-    for name, definition in definitions.items():
-        message.signature_def[name].ParseFromString(definition)
+    for name, signature in signatures.items():
+        message.signature_def[name].ParseFromString(signature.definition)
     return message
 
 

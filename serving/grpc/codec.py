@@ -7,16 +7,16 @@ from typing import Any
 from protocol import tensors
 from protocol.codes import Code
 from protocol.messages import inference_pb2, model_pb2
-from protocol.models import ModelSpec
+from protocol.models import Metadata, ModelSpec
 from protocol.wire import (
     SIGNATURE_DEF,
     pack_signatures,
     read_model_spec,
-    signature_def_map,
     write_model_spec,
+    write_signatures,
 )
 from serving.core.errors import ServingError, invalid_argument
-from serving.inference.use_cases import Classification, Metadata, Prediction, Regression
+from serving.inference.use_cases import Classification, Prediction, Regression
 
 
 def model_spec(request: Any) -> ModelSpec:
@@ -63,7 +63,7 @@ def write_regression(regression: Regression, result: inference_pb2.RegressionRes
 def metadata_response(metadata: Metadata) -> model_pb2.GetModelMetadataResponse:
     """The answer to GetModelMetadata."""
     response = model_pb2.GetModelMetadataResponse()
-    write_model_spec(metadata.spec, response.model_spec)
-    packed = pack_signatures(signature_def_map(metadata.signature_defs))
+    write_model_spec(ModelSpec(metadata.name, metadata.version), response.model_spec)
+    packed = pack_signatures(write_signatures(metadata.signatures))
     response.metadata[SIGNATURE_DEF].CopyFrom(packed)
     return response

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 
 from protocol.codes import Code
 from protocol.messages import example_pb2
-from protocol.models import ModelSpec, SignatureSpec, VersionStatus
+from protocol.models import Metadata, ModelSpec, SignatureSpec, VersionStatus
 from protocol.tensors import Array
 from serving.core.errors import ServingError, invalid_argument
 from serving.core.labels import LabelMap
@@ -66,14 +66,6 @@ class Task:
 
     spec: ModelSpec
     method_name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Metadata:
-    """The resolved spec and a serialized SignatureDef by signature name."""
-
-    spec: ModelSpec
-    signature_defs: Mapping[str, bytes]
 
 
 class Lease:
@@ -239,13 +231,8 @@ class Inference:
             ServingError: NOT_FOUND without such a servable, INVALID_ARGUMENT for an unknown label
                 or an empty name.
         """
-        if not spec.name:
-            raise invalid_argument("ModelSpec has no name specified.")
-        version = spec.version
-        if spec.version_label is not None:
-            version = self._labels.version_of(spec.name, spec.version_label)
-        with self._manager.lease(spec.name, version) as (found, servable):
-            found_spec = replace(spec, version=found, version_label=None)
+        with self._manager.lease(spec.name, self._version_of(spec)) as (version, servable):
+            found_spec = replace(spec, version=version, version_label=None)
             yield Lease(found_spec, servable, self._metrics)
 
     def predict(
@@ -267,9 +254,16 @@ class Inference:
 
     def metadata(self, spec: ModelSpec) -> Metadata:
         """The signatures of the version that `spec` resolves to."""
-        with self.lease(spec) as lease:
-            definitions = {name: found.definition for name, found in lease.signatures.items()}
-            return Metadata(replace(lease.spec, signature_name=""), definitions)
+        with self._manager.lease(spec.name, self._version_of(spec)) as (version, servable):
+            return Metadata(spec.name, version, servable.signatures)
+
+    def _version_of(self, spec: ModelSpec) -> int | None:
+        """The version that is meant, None for the served one."""
+        if not spec.name:
+            raise invalid_argument("ModelSpec has no name specified.")
+        if spec.version_label is None:
+            return spec.version
+        return self._labels.version_of(spec.name, spec.version_label)
 
     def status(self, spec: ModelSpec) -> list[VersionStatus]:
         """States, highest version first; `version` narrows it to one, a label is ignored.

@@ -12,12 +12,11 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from protocol.messages import model_pb2
-from protocol.models import VersionStatus
+from protocol.models import Metadata, ModelSpec, VersionStatus
 from protocol.tensors import Array, dtype_name
-from protocol.wire import signature_def_map, write_model_spec
+from protocol.wire import write_model_spec, write_signatures
 from serving.core.errors import invalid_argument
 from serving.inference.methods import ClassScore
-from serving.inference.use_cases import Metadata
 from serving.rest.elements import FLOATS, INTEGERS, type_string
 from serving.rest.requests import Format
 from serving.rest.text import INDENT, encode, float_texts, quoted
@@ -48,8 +47,8 @@ def status_body(statuses: Iterable[VersionStatus]) -> bytes:
 def metadata_body(metadata: Metadata) -> bytes:
     """A GetModelMetadataResponse with its signatures unpacked."""
     spec = model_pb2.ModelSpec()
-    write_model_spec(metadata.spec, spec)
-    signatures = signature_def_map(metadata.signature_defs)
+    write_model_spec(ModelSpec(metadata.name, metadata.version), spec)
+    signatures = write_signatures(metadata.signatures)
     return (
         f'{{\n"model_spec":{_message_text(spec)}\n,\n'
         f'"metadata": {{"signature_def": {_message_text(signatures)}\n}}\n}}\n'

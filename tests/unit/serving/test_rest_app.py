@@ -10,10 +10,18 @@ import pytest
 
 from protocol.codes import Code
 from protocol.messages import model_pb2
-from protocol.models import ModelSpec, SignatureSpec, State, TensorSpec, VersionStatus
+from protocol.models import (
+    Metadata,
+    ModelSpec,
+    SignatureSpec,
+    State,
+    TensorSpec,
+    VersionStatus,
+)
+from protocol.wire import read_signature
 from serving.core.errors import ServingError
 from serving.inference.methods import ClassScore
-from serving.inference.use_cases import Classification, Metadata, Prediction, Regression
+from serving.inference.use_cases import Classification, Prediction, Regression
 from serving.monitoring import Metrics
 from serving.rest.app import create_rest_app
 
@@ -70,7 +78,7 @@ class Inference:
 
     def metadata(self, spec):
         definition = model_pb2.SignatureDef(method_name="predict")
-        return Metadata(ModelSpec(spec.name, 7), {"s": definition.SerializeToString()})
+        return Metadata(spec.name, 7, {"s": read_signature(definition)})
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,20 @@
+"""The client for each scheme of a model server's URL."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from protocol.client import Client
+
+Scheme = Literal["grpc", "http"]
+
+
+def client_class(scheme: Scheme) -> type[Client]:
+    """The client of a protocol; only that one's library is imported (memory, start time)."""
+    if scheme == "grpc":
+        from protocol.grpc_client import GrpcClient  # noqa: PLC0415 - see above
+
+        return GrpcClient
+    from protocol.rest_client import RestClient  # noqa: PLC0415 - see above
+
+    return RestClient
