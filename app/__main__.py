@@ -71,9 +71,9 @@ def main(
         print(f"error: {error}", file=sys.stderr)  # noqa: T201 - the one line the user needs
         raise typer.Exit(_USAGE_ERROR) from None
 
+    from app.http.server import Server  # noqa: PLC0415
     from app.log import configure_logging  # noqa: PLC0415 - bad settings answer fast
     from app.main import create_app  # noqa: PLC0415
-    from app.server import Server  # noqa: PLC0415
 
     configure_logging(settings)
     server = Server(create_app(settings), settings)

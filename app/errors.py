@@ -23,6 +23,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+RETRY_AFTER_SECONDS: Final = 1.0
+"""What a client is told to wait where nothing better is known."""
+
 
 class GatewayError(Exception):
     """Something that the gateway can name."""
@@ -77,7 +82,11 @@ class OverloadedError(GatewayError):
     """More work waits than can be done within the deadline."""
 
     def __init__(
-        self, detail: str, *, retry_after_seconds: float, reason: str | None = None
+        self,
+        detail: str,
+        *,
+        retry_after_seconds: float = RETRY_AFTER_SECONDS,
+        reason: str | None = None,
     ) -> None:
         super().__init__(detail, reason=reason)
         self.retry_after_seconds = retry_after_seconds
@@ -98,10 +107,10 @@ class RefusedByModelServerError(ModelServerError):
 class ModelServerUnavailableError(ModelServerError):
     """No model server can be reached, or the connection broke."""
 
-    retry_after_seconds = 1.0
+    retry_after_seconds = RETRY_AFTER_SECONDS
 
 
 class ModelNotReadyError(ModelServerError):
     """The model is known but no version of it is AVAILABLE yet."""
 
-    retry_after_seconds = 1.0
+    retry_after_seconds = RETRY_AFTER_SECONDS

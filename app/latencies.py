@@ -1,26 +1,52 @@
-"""Quantiles over the last minutes, for /stats: one sketch per stage, version and minute.
+"""Quantiles over the last minutes, for /stats: one histogram per stage, version and minute.
 
-DDSketch keeps every quantile within 1 % with about 2 kB per sketch (Masson et al., VLDB 2019), and
-sketches add up, so five one-minute sketches merged are the last five minutes.
+Buckets grow by 2 %, and a quantile is the upper end of the bucket that holds its rank, but never
+more than the maximum: so it is never understated and at most 2 % too high. Histograms add up, so
+five one-minute ones merged are the last five minutes.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from typing import TYPE_CHECKING, Final
-
-from ddsketch import DDSketch
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+import math
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from typing import Final
 
 WINDOW_SECONDS: Final = 60.0
 WINDOWS: Final = 5
-_ACCURACY: Final = 0.01
+_LOG_GROWTH: Final = math.log(1.02)
+_SMALLEST_SECONDS: Final = 1e-6
 _QUANTILES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 Key = tuple[str, str, str]
 """Model name, version, stage."""
+
+
+class _Histogram:
+    """Counts by bucket, and the maximum."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[int] = Counter()
+        self.max_seconds = 0.0
+
+    def add(self, seconds: float) -> None:
+        bucket = math.ceil(math.log(max(seconds, _SMALLEST_SECONDS)) / _LOG_GROWTH)
+        self.counts[bucket] += 1
+        self.max_seconds = max(self.max_seconds, seconds)
+
+    def merge(self, other: _Histogram) -> None:
+        self.counts.update(other.counts)
+        self.max_seconds = max(self.max_seconds, other.max_seconds)
+
+    def quantile(self, fraction: float) -> float:
+        """The smallest value that is not below so large a part of all (nearest rank)."""
+        rank = math.ceil(fraction * self.counts.total())
+        seen = 0
+        for bucket in sorted(self.counts):
+            seen += self.counts[bucket]
+            if seen >= rank:
+                return min(math.exp(bucket * _LOG_GROWTH), self.max_seconds)
+        return self.max_seconds
 
 
 class Latencies:
@@ -28,39 +54,33 @@ class Latencies:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._windows: deque[tuple[float, dict[Key, DDSketch]]] = deque(maxlen=WINDOWS)
+        self._windows: deque[tuple[float, dict[Key, _Histogram]]] = deque(maxlen=WINDOWS)
 
     def record(self, model: str, version: str, seconds_by_stage: Mapping[str, float]) -> None:
         """Add one request's stages."""
-        sketches = self._current()
-        for stage, seconds in seconds_by_stage.items():
-            key = (model, version, stage)
-            sketch = sketches.get(key)
-            if sketch is None:
-                sketch = sketches[key] = DDSketch(_ACCURACY)
-            sketch.add(seconds)
-
-    def summary(self) -> dict[Key, dict[str, float]]:
-        """Count and milliseconds at p50, p95, p99 by key, over the last windows."""
-        oldest = self._clock() - WINDOWS * WINDOW_SECONDS
-        merged: dict[Key, DDSketch] = {}
-        for started_at, sketches in self._windows:
-            if started_at <= oldest:
-                continue
-            for key, sketch in sketches.items():
-                merged.setdefault(key, DDSketch(_ACCURACY)).merge(sketch)
-        return {key: _quantiles(sketch) for key, sketch in sorted(merged.items())}
-
-    def _current(self) -> dict[Key, DDSketch]:
         started_at = self._clock() // WINDOW_SECONDS * WINDOW_SECONDS
         if not self._windows or self._windows[-1][0] != started_at:
             self._windows.append((started_at, {}))
-        return self._windows[-1][1]
+        histograms = self._windows[-1][1]
+        for stage, seconds in seconds_by_stage.items():
+            histograms.setdefault((model, version, stage), _Histogram()).add(seconds)
+
+    def summary(self) -> dict[Key, dict[str, float]]:
+        """Count and milliseconds at p50, p95, p99 and the maximum by key, over the last windows."""
+        oldest = self._clock() - WINDOWS * WINDOW_SECONDS
+        merged: dict[Key, _Histogram] = {}
+        for started_at, histograms in self._windows:
+            if started_at > oldest:
+                for key, histogram in histograms.items():
+                    merged.setdefault(key, _Histogram()).merge(histogram)
+        return {key: _summary(histogram) for key, histogram in sorted(merged.items())}
 
 
-def _quantiles(sketch: DDSketch) -> dict[str, float]:
-    values = {
-        name: round(1000 * sketch.get_quantile_value(quantile), 3)
-        for name, quantile in _QUANTILES.items()
+def _summary(histogram: _Histogram) -> dict[str, float]:
+    quantiles = {name: histogram.quantile(fraction) for name, fraction in _QUANTILES.items()}
+    # Rounded up, or a quantile would be understated after all.
+    milliseconds = {
+        name: math.ceil(1e6 * seconds) / 1000
+        for name, seconds in (quantiles | {"max": histogram.max_seconds}).items()
     }
-    return {"count": int(sketch.count), **values}
+    return {"count": histogram.counts.total(), **milliseconds}

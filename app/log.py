@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
 
-if TYPE_CHECKING:
-    from structlog.typing import EventDict, Processor, WrappedLogger
-
-    from app.settings import Settings
+from app.settings import Settings
 
 
 def configure_logging(settings: Settings) -> None:

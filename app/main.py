@@ -3,37 +3,33 @@
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from app import problems
-from app.admission import Admission
-from app.catalog import Catalog
-from app.classifier import Classifier
-from app.decoder import Decoder
+from app.classify.admission import Admission
+from app.classify.batcher import Batcher
+from app.classify.catalog import Catalog
+from app.classify.classifier import Classifier
+from app.classify.decoder import Decoder
+from app.classify.image_signature import ask_lane
+from app.classify.readiness import Readiness, Report
 from app.errors import GatewayError
-from app.latencies import Latencies
+from app.http import classify, docs, health, models, page, problems, stats
+from app.http.middleware import Observe
+from app.http.schemas import Problem
+from app.http.services import Services
 from app.log import get_logger
 from app.metrics import Metrics
-from app.middleware import Observe
 from app.model_server.pool import ModelServerPool
-from app.readiness import Readiness
-from app.routes import classify, docs, health, models, page, stats
-from app.schemas import Problem
-from app.services import Services
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-
-    from app.model_server.addresses import Address
-    from app.model_server.base import ModelServer
-    from app.readiness import Report
-    from app.settings import Settings
+from app.settings import Settings
+from protocol.schemes import client_class
 
 _PROBLEM: Final[dict[str, Any]] = {
     "description": "A problem",
@@ -41,25 +37,37 @@ _PROBLEM: Final[dict[str, Any]] = {
 }
 
 
-def create_app(settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> FastAPI:
+def create_app(settings: Settings) -> FastAPI:
     """Build a gateway; connections open in its lifespan."""
-    metrics = Metrics()
-    pool = _pool(settings, metrics)
-    catalog = Catalog(pool, settings.load_models_file(), clock=clock)
+    clock = time.monotonic
+    metrics = Metrics(clock)
+    pool = ModelServerPool(
+        settings.model_server_url,
+        client_class(settings.model_server_url.scheme),
+        calls_per_address=settings.max_in_flight_batches,
+        observer=metrics,
+        resolve_interval_seconds=settings.resolve_interval_seconds,
+    )
+    catalog = Catalog(pool, settings.models_file, clock=clock)
     decoder = Decoder(
         pool.encode_row,
         threads=settings.decode_threads,
         max_pixels=settings.max_image_pixels,
         clock=clock,
     )
-    classifier = Classifier(
-        pool,
-        catalog,
-        decoder,
+    batcher = Batcher(
+        partial(ask_lane, pool),
         max_batch_size=settings.max_batch_size,
-        slots=lambda: settings.max_in_flight_batches * pool.size,
+        slots=pool.slots,
         clock=clock,
-        observer=metrics,
+        on_batch=metrics.batch_size.observe,
+    )
+    classifier = Classifier(catalog, decoder, batcher, clock=clock, on_answer=metrics.image_done)
+    admission = Admission(max_images=settings.max_queue, max_bytes=settings.max_buffered_bytes)
+    metrics.watch(
+        images=lambda: admission.images,
+        queued=lambda: batcher.queued,
+        in_flight=lambda: batcher.in_flight,
     )
 
     @asynccontextmanager
@@ -79,14 +87,9 @@ def create_app(settings: Settings, *, clock: Callable[[], float] = time.monotoni
         server=pool,
         catalog=catalog,
         classifier=classifier,
-        admission=Admission(
-            max_images=settings.max_queue,
-            max_bytes=settings.max_buffered_bytes,
-            on_change=metrics.admitted,
-        ),
+        admission=admission,
         readiness=Readiness(pool, catalog, settings.models, clock=clock, on_change=_log_readiness),
         metrics=metrics,
-        latencies=Latencies(clock),
     )
     app.add_middleware(Observe, metrics=metrics, log=get_logger())
     return app
@@ -111,26 +114,6 @@ def _application(lifespan: Callable[[FastAPI], object]) -> FastAPI:
     app.add_exception_handler(HTTPException, problems.on_http_exception)
     app.add_exception_handler(RequestValidationError, problems.on_validation_error)
     return app
-
-
-def _pool(settings: Settings, metrics: Metrics) -> ModelServerPool:
-    """The pool for the protocol in use; only that one is imported (memory, start time)."""
-    connect: Callable[[Address], ModelServer]
-    if settings.targets.protocol == "grpc":
-        from app.model_server.grpc_client import GrpcModelServer  # noqa: PLC0415 - see above
-
-        connect, encode_row = GrpcModelServer, GrpcModelServer.encode_row
-    else:
-        from app.model_server.rest_client import RestModelServer  # noqa: PLC0415 - see above
-
-        connect, encode_row = RestModelServer, RestModelServer.encode_row
-    return ModelServerPool(
-        settings.targets,
-        connect,
-        encode_row=encode_row,
-        observer=metrics,
-        resolve_interval_seconds=settings.resolve_interval_seconds,
-    )
 
 
 def _log_readiness(report: Report) -> None:

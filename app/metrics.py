@@ -6,13 +6,14 @@ that really answered. Nothing a client can invent becomes a label.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from app.classify.answers import Classification
+from app.latencies import Latencies
 
 _SECONDS: Final = (
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
@@ -23,9 +24,10 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Metrics:
-    """The gateway's collectors; also the observer of batcher, pool and admission."""
+    """The gateway's collectors, and the quantiles of /stats; also the observer of the pool."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.latencies = Latencies(clock)
         registry = self._registry = CollectorRegistry()
         self._requests = Counter(
             "gateway_requests_total",
@@ -59,7 +61,7 @@ class Metrics:
             ("type",),
             registry=registry,
         )
-        self._batch_size = Histogram(
+        self.batch_size = Histogram(
             "gateway_batch_size",
             "Images per call of the model server.",
             buckets=_BATCH_SIZES,
@@ -90,41 +92,44 @@ class Metrics:
         """The text format that Prometheus scrapes."""
         return generate_latest(self._registry)
 
-    def request_done(self, route: str, method: str, status: int, seconds: float) -> None:
-        """One HTTP request was answered."""
+    def request_done(
+        self, route: str, method: str, status: int, seconds: float, *, problem: str | None
+    ) -> None:
+        """One HTTP request was answered, with a problem of that type or without."""
         self._requests.labels(route, method, str(status)).inc()
         self._request_seconds.labels(route).observe(seconds)
+        if problem is not None:
+            self._problems.labels(problem).inc()
 
-    def image_done(self, model: str, version: str, seconds_by_stage: Mapping[str, float]) -> None:
+    def image_done(self, answer: Classification) -> None:
         """One image was answered."""
-        self._images.labels(model, version).inc()
-        for stage, seconds in seconds_by_stage.items():
-            self._stage_seconds.labels(model, version, stage).observe(seconds)
+        name, version, timing = answer.model.name, str(answer.model.version), answer.timing_ms
+        seconds = {
+            "decode": timing.decode / 1000,
+            "queue": timing.queue / 1000,
+            "inference": timing.inference / 1000,
+            "total": timing.total / 1000,
+        }
+        self._images.labels(name, version).inc()
+        for stage, value in seconds.items():
+            self._stage_seconds.labels(name, version, stage).observe(value)
+        self.latencies.record(name, version, seconds)
 
-    def problem(self, slug: str) -> None:
-        """One problem was answered."""
-        self._problems.labels(slug).inc()
+    def watch(
+        self,
+        *,
+        images: Callable[[], float],
+        queued: Callable[[], float],
+        in_flight: Callable[[], float],
+    ) -> None:
+        """Read these whenever somebody asks: images admitted, queued, and batches under way."""
+        self._admitted.set_function(images)
+        self._queued.set_function(queued)
+        self._in_flight.set_function(in_flight)
 
     def ready(self, *, is_ready: bool) -> None:
         """The last answer of /readyz."""
         self._ready.set(float(is_ready))
-
-    def admitted(self, images: int) -> None:
-        """Observer of admission."""
-        self._admitted.set(images)
-
-    def batch_sent(self, size: int) -> None:
-        """Observer of the batcher."""
-        self._batch_size.observe(size)
-        self._in_flight.inc()
-
-    def batch_done(self) -> None:
-        """Observer of the batcher."""
-        self._in_flight.dec()
-
-    def queued(self, change: int) -> None:
-        """Observer of the batcher."""
-        self._queued.inc(change)
 
     def retried(self) -> None:
         """Observer of the pool."""

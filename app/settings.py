@@ -7,14 +7,15 @@ descriptions here are the documentation.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.model_server.addresses import Targets, parse_targets
-from app.model_settings import ModelSettings, load_model_settings
+from app.models_file import ModelSettings, load_model_settings
 
 ENV_PREFIX = "GATEWAY_"
 
@@ -23,6 +24,16 @@ _MEGABYTE = 1_000_000
 
 class SettingsError(Exception):
     """A setting is missing or wrong; the message is one line that names the variable."""
+
+
+def _split(value: Any) -> Any:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _read_models_file(value: Any) -> Any:
+    return load_model_settings(Path(value)) if isinstance(value, (str, Path)) else value
 
 
 def _usable_cpus() -> int:
@@ -39,8 +50,9 @@ class Settings(BaseSettings):
     )
     port: int = Field(default=8000, ge=0, le=65_535, description="Port; 0 picks a free one.")
 
-    model_server_url: str = Field(
+    model_server_url: Annotated[Targets, NoDecode, BeforeValidator(parse_targets)] = Field(
         default="grpc://localhost:8500",
+        validate_default=True,
         description="`grpc://host:port` or `http://host:port`; several separated by commas; "
         "`grpc://dns:name:port` uses every address that the name resolves to.",
     )
@@ -49,13 +61,15 @@ class Settings(BaseSettings):
         max_length=255,
         description="The model that answers when a request names none. Required.",
     )
-    required_models: Annotated[tuple[str, ...], NoDecode] = Field(
+    required_models: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
         default=(),
         description="Further models, separated by commas, that must answer before `/readyz` "
         "says 200 and that `GET /models` lists.",
     )
-    models_file: Path | None = Field(
-        default=None,
+    models_file: Annotated[
+        Mapping[str, ModelSettings], NoDecode, BeforeValidator(_read_models_file)
+    ] = Field(
+        default={},
         description="TOML file with settings for SavedModels that the exporter did not write: "
         "signature, input scaling, labels (see below).",
     )
@@ -109,8 +123,8 @@ class Settings(BaseSettings):
         default=64_000_000,
         ge=1,
         le=1_000_000_000,
-        description="Width x height of the largest image that is decoded. Decoding takes up to 8 "
-        "bytes per pixel and thread (JPEG far less).",
+        description="Width x height of the largest image that is decoded. Decoding takes up to 16 "
+        "bytes per pixel and thread (WebP; PNG with alpha 12, without 4; JPEG 3 and less).",
     )
     decode_threads: int = Field(
         default_factory=_usable_cpus,
@@ -140,26 +154,6 @@ class Settings(BaseSettings):
         default="auto", description="auto: console on a terminal, JSON otherwise."
     )
 
-    @field_validator("required_models", mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
-
-    @field_validator("model_server_url")
-    @classmethod
-    def _url_parses(cls, value: str) -> str:
-        parse_targets(value)
-        return value
-
-    @field_validator("models_file")
-    @classmethod
-    def _models_file_loads(cls, value: Path | None) -> Path | None:
-        if value is not None:
-            load_model_settings(value)
-        return value
-
     @model_validator(mode="after")
     def _limits_agree(self) -> Self:
         if self.default_timeout_seconds > self.max_timeout_seconds:
@@ -172,18 +166,9 @@ class Settings(BaseSettings):
         return self
 
     @property
-    def targets(self) -> Targets:
-        """The model server's addresses."""
-        return parse_targets(self.model_server_url)
-
-    @property
     def models(self) -> tuple[str, ...]:
         """The default model and the required ones, without repetition."""
         return tuple(dict.fromkeys((self.model_name, *self.required_models)))
-
-    def load_models_file(self) -> dict[str, ModelSettings]:
-        """The models file's content; empty without one."""
-        return {} if self.models_file is None else load_model_settings(self.models_file)
 
 
 def load_settings(**overrides: Any) -> Settings:

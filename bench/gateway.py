@@ -13,6 +13,7 @@ import argparse
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,8 +24,9 @@ import numpy as np
 import psutil
 
 from contract.card import ModelCard
-from contract.pixels import decode
-from exporter.client import connect
+from contract.pixels import ImageSpec, decode
+from protocol.blocking import BlockingClient
+from protocol.models import ModelSpec
 from tests.support import stack
 from tests.support.model_server import RunningModelServer
 from tests.support.pictures import encoded, photographs
@@ -114,14 +116,17 @@ def poster(url: str, files: list[bytes]) -> Callable[[int], None]:
 
 
 def caller(
-    server: RunningModelServer, model: str, files: list[bytes], spec: object
+    server: RunningModelServer, model: str, files: list[bytes], image: ImageSpec
 ) -> Callable[[int], None]:
     """Calls top_k with one decoded picture per call."""
-    pixels = [decode(data, spec)[np.newaxis] for data in files]  # type: ignore[arg-type] # a card's
-    client = connect(server.url("grpc"), model, None, 60).__enter__()
+    pixels = [decode(data, image)[np.newaxis] for data in files]
+    spec = ModelSpec(model, signature_name="top_k")
+    threads = threading.local()  # a blocking client belongs to one thread
 
     def call(number: int) -> None:
-        client.predict("top_k", "images", pixels[number % len(pixels)])
+        if not hasattr(threads, "client"):
+            threads.client = BlockingClient(server.url("grpc"), timeout_seconds=60)
+        threads.client.predict(spec, "images", pixels[number % len(pixels)])
 
     return call
 

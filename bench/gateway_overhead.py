@@ -21,11 +21,13 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from app.catalog import Catalog
+from app.classify.catalog import Catalog
+from app.metrics import Metrics
 from app.model_server.addresses import parse_targets
-from app.model_server.base import Input, Servable
-from app.model_server.grpc_client import GrpcModelServer
+from app.model_server.pool import ModelServerPool
 from contract.pixels import decode
+from protocol.models import ModelSpec
+from protocol.schemes import client_class
 
 Call = Callable[[], Awaitable[None]]
 
@@ -62,15 +64,14 @@ class HttpCaller:
         self._idle.append((reader, writer))
 
 
-async def direct_caller(server: GrpcModelServer, model: str, data: bytes) -> Call:
+async def direct_caller(server: ModelServerPool, model: str, data: bytes) -> Call:
     """A Predict of the image's pixels, decoded once."""
-    version = await Catalog(server, {}, clock=time.monotonic).resolve(Servable(model))
-    interface = version.interface
-    row = server.encode_row(interface.to_row(decode(data, interface.image)))
-    tensor = Input(interface.input_name, interface.dtype, interface.row_shape, (row,))
+    version = await Catalog(server, {}, clock=time.monotonic).resolve(ModelSpec(model))
+    signature = version.signature
+    row = server.encode_row(signature.to_row(decode(data, signature.image)))
 
     async def call() -> None:
-        await server.predict(Servable(model), interface.signature, tensor, timeout_seconds=30)
+        await signature.question.ask(server, ModelSpec(model), (row,), timeout_seconds=30)
 
     return call
 
@@ -98,8 +99,15 @@ def row(name: str, rate: float, latencies: list[float]) -> str:
 async def run(arguments: argparse.Namespace) -> None:
     """Measure both sides at every rate."""
     data = arguments.image.read_bytes()
-    (address,) = parse_targets(arguments.model_server).fixed
-    server = GrpcModelServer(address)
+    targets = parse_targets(arguments.model_server)
+    server = ModelServerPool(
+        targets,
+        client_class(targets.scheme),
+        calls_per_address=1,
+        resolve_interval_seconds=5,
+        observer=Metrics(time.monotonic),
+    )
+    await server.start()
     direct = await direct_caller(server, arguments.model, data)
     gateway = HttpCaller(arguments.gateway, data)
     print("| path | req/s | n | p50 ms | p90 ms | p99 ms |\n|---|---|---|---|---|---|")

@@ -29,6 +29,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from protocol.messages.inference_pb2 import PredictRequest
+from protocol.tensors import write_proto
 from tests.support.model_server import running_model_server
 
 SIDE = 224
@@ -54,11 +56,7 @@ def main() -> None:
 
 def request_bytes(name: str, images: np.ndarray, alias: str = "images") -> bytes:
     """A serialized PredictRequest for one input."""
-    from tensorflow_serving.apis import predict_pb2  # noqa: PLC0415 - only in the processes that need it
-
-    from serving.tensors import write_proto  # noqa: PLC0415 - only in the processes that need it
-
-    request = predict_pb2.PredictRequest()
+    request = PredictRequest()
     request.model_spec.name = name
     write_proto(images, request.inputs[alias], as_content=True)
     return request.SerializeToString()

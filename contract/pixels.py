@@ -2,7 +2,8 @@
 
 The gateway calls it when serving, the exporter for golden answers and evaluation, and users in
 their training input: two definitions cost 0.7 to 2.3 points of top-1 accuracy (SysNoise, arXiv
-2307.00280). It must stay pure: bytes in, array out; no network, no files, no state.
+2307.00280). It must stay pure: bytes in, array out; no network, no files, and
+no state but Pillow's own limit, which is raised where a caller's is higher.
 
     bytes -> header -> limits -> orientation -> JPEG scale -> decode -> RGB -> fit -> uint8 [H,W,3]
 

@@ -15,7 +15,7 @@ from pydantic_core import PydanticUndefined
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from app.model_settings import ModelSettings  # noqa: E402 - the checkout comes first on the path
+from app.models_file import ModelSettings  # noqa: E402 - the checkout comes first on the path
 from app.settings import ENV_PREFIX, Settings  # noqa: E402
 
 if TYPE_CHECKING:
@@ -86,10 +86,10 @@ def _row(name: str, field: FieldInfo) -> str:
 
 def _default(field: FieldInfo) -> str:
     if field.default_factory is not None:
-        return "CPUs"
+        return "(none)" if field.default_factory is dict else "CPUs"
     if field.default is PydanticUndefined:
         return "(required)"
-    if field.default is None or field.default == ():
+    if field.default is None or field.default in ((), {}):
         return "(none)"
     if isinstance(field.default, bool):
         return f"`{str(field.default).lower()}`"

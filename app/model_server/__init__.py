@@ -1,1 +1,1 @@
-"""The seam to the model server: one interface, gRPC and REST behind it."""
+"""Several addresses of model servers as one, with the gateway's own errors."""

@@ -11,13 +11,13 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-from dataclasses import dataclass
-from typing import Final, Literal
+from dataclasses import dataclass, field
+from typing import Final
 
-Protocol = Literal["grpc", "http"]
+from protocol.schemes import Scheme
 
 _URL: Final = re.compile(
-    r"(?P<protocol>grpc|http)://(?P<dns>dns:)?"
+    r"(?P<scheme>grpc|http)://(?P<dns>dns:)?"
     r"(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.-]+):(?P<port>[0-9]{1,5})/?"
 )
 _MAX_PORT: Final = 65_535
@@ -38,35 +38,42 @@ class Address:
 class Targets:
     """What the URL setting names: fixed addresses, and names to resolve again and again."""
 
-    protocol: Protocol
+    scheme: Scheme
     fixed: tuple[Address, ...]
     names: tuple[Address, ...]
+    text: str = field(default="", compare=False)
+    """The setting as it was written."""
+
+    def __str__(self) -> str:
+        return self.text
 
 
-def parse_targets(text: str) -> Targets:
-    """Read the URL setting.
+def parse_targets(text: str | Targets) -> Targets:
+    """Read the URL setting; one that was read already stays as it is.
 
     Raises:
         ValueError: what is wrong, fit for a user.
     """
+    if isinstance(text, Targets):
+        return text
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if not parts:
         raise ValueError("give at least one URL such as grpc://localhost:8500")
     fixed: list[Address] = []
     names: list[Address] = []
-    protocols: set[str] = set()
+    schemes: set[str] = set()
     for part in parts:
         match = _URL.fullmatch(part)
         if match is None or not 0 < int(match["port"]) <= _MAX_PORT:
             raise ValueError(
                 f"{part!r} is not grpc://host:port, http://host:port or grpc://dns:name:port"
             )
-        protocols.add(match["protocol"])
+        schemes.add(match["scheme"])
         (names if match["dns"] else fixed).append(Address(match["host"], int(match["port"])))
-    if len(protocols) > 1:
+    if len(schemes) > 1:
         raise ValueError("all URLs must have the same scheme, grpc or http")
-    protocol: Protocol = "grpc" if "grpc" in protocols else "http"
-    return Targets(protocol, tuple(dict.fromkeys(fixed)), tuple(dict.fromkeys(names)))
+    scheme: Scheme = "grpc" if "grpc" in schemes else "http"
+    return Targets(scheme, tuple(dict.fromkeys(fixed)), tuple(dict.fromkeys(names)), text)
 
 
 async def resolve(targets: Targets) -> list[Address] | None:

@@ -1,4 +1,4 @@
-"""Several addresses of one model server as one `ModelServer`: pick, eject, retry.
+"""Several addresses of one model server as one: pick, eject, retry, and name what went wrong.
 
     address:  in use ──failed──► ejected ──probe answers──► in use
                  ▲                  │
@@ -7,30 +7,22 @@
 
 Only UNAVAILABLE and broken connections are retried: once, on another address if there is one,
 within the deadline and under a budget, so that retries never multiply an overload.
+
+Here the protocol's errors become the gateway's: everybody above sees GatewayErrors only.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from app.errors import DeadlineExceededError, GatewayError, ModelServerUnavailableError
 from app.model_server.addresses import Address, Targets, resolve
-from app.model_server.base import (
-    Input,
-    Metadata,
-    ModelServer,
-    Prediction,
-    Servable,
-    VersionStatus,
-)
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Sequence
-
-    import numpy as np
-    import numpy.typing as npt
+from app.model_server.failures import translate
+from protocol.client import Client, Input, Prediction, ProtocolError
+from protocol.models import Metadata, ModelSpec, VersionStatus
 
 _T = TypeVar("_T")
 
@@ -45,7 +37,7 @@ _BUDGET_MAX: Final = 10.0
 _BUDGET_PER_CALL: Final = 0.2
 """At most every fifth call is a retry, after a first burst of ten."""
 
-_NOBODY: Final = "no-such-model"
+_NOBODY: Final = ModelSpec("no-such-model")
 """Probing asks for a model's status; any answer, NOT_FOUND too, proves that the server talks."""
 
 
@@ -62,7 +54,7 @@ class PoolObserver(Protocol):
 @dataclass(slots=True, eq=False)
 class _Member:
     address: Address
-    server: ModelServer
+    client: Client
     in_flight: int = 0
     last_call: int = 0
     timeouts: int = 0
@@ -71,28 +63,29 @@ class _Member:
 
 
 class ModelServerPool:
-    """Implements `ModelServer` over all addresses of `targets`."""
+    """Calls of a model server as in `protocol.client.Client`, over all addresses of `targets`."""
 
     def __init__(
         self,
         targets: Targets,
-        connect: Callable[[Address], ModelServer],
+        client_class: type[Client],
         *,
-        encode_row: Callable[[npt.NDArray[np.generic] | bytes], bytes],
-        observer: PoolObserver,
+        calls_per_address: int,
         resolve_interval_seconds: float,
+        observer: PoolObserver,
     ) -> None:
         self._targets = targets
-        self._connect = connect
-        self._encode_row = encode_row
-        self._observer = observer
+        self._client_class = client_class
+        self._calls_per_address = calls_per_address
         self._resolve_interval_seconds = resolve_interval_seconds
+        self._observer = observer
         self._members: dict[Address, _Member] = {}
         self._budget = _BUDGET_MAX
         self._call_number = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self.reports_version = targets.protocol == "grpc"
-        self.prefers_strings = targets.protocol == "http"
+        self.encode_row = client_class.encode_row
+        self.reports_version = client_class.reports_version
+        self.prefers_strings = client_class.prefers_strings
 
     async def start(self) -> None:
         """Resolve and connect (lazily: a model server that is down does not fail the start)."""
@@ -100,44 +93,34 @@ class ModelServerPool:
         if self._targets.names:
             self._spawn(self._refresh_forever())
 
-    @property
-    def size(self) -> int:
-        """Addresses in use, at least 1."""
-        return max(1, sum(not member.is_ejected for member in self._members.values()))
-
-    def encode_row(self, row: npt.NDArray[np.generic] | bytes) -> bytes:
-        """As any member encodes it, without touching the members: threads call this."""
-        return self._encode_row(row)
+    def slots(self) -> int:
+        """How many calls of one kind should be in flight at most, over all addresses in use."""
+        in_use = sum(not member.is_ejected for member in self._members.values())
+        return max(1, in_use) * self._calls_per_address
 
     async def predict(
-        self,
-        servable: Servable,
-        signature: str,
-        tensor: Input,
-        *,
-        outputs: Sequence[str] = (),
-        timeout_seconds: float,
+        self, spec: ModelSpec, tensor: Input, *, outputs: Sequence[str], timeout_seconds: float
     ) -> Prediction:
-        """See `ModelServer.predict`."""
+        """See `Client.predict`."""
 
-        def call(server: ModelServer, seconds: float) -> Awaitable[Prediction]:
-            return server.predict(
-                servable, signature, tensor, outputs=outputs, timeout_seconds=seconds
-            )
+        def call(client: Client, seconds: float) -> Awaitable[Prediction]:
+            return client.predict(spec, tensor, outputs=outputs, timeout_seconds=seconds)
 
-        return await self._call(call, timeout_seconds)
+        return await self._call(call, spec, timeout_seconds)
 
-    async def metadata(self, servable: Servable, *, timeout_seconds: float) -> Metadata:
-        """See `ModelServer.metadata`."""
+    async def metadata(self, spec: ModelSpec, *, timeout_seconds: float) -> Metadata:
+        """See `Client.metadata`."""
         return await self._call(
-            lambda server, seconds: server.metadata(servable, timeout_seconds=seconds),
+            lambda client, seconds: client.metadata(spec, timeout_seconds=seconds),
+            spec,
             timeout_seconds,
         )
 
     async def statuses(self, name: str, *, timeout_seconds: float) -> list[VersionStatus]:
-        """See `ModelServer.statuses`."""
+        """See `Client.statuses`."""
         return await self._call(
-            lambda server, seconds: server.statuses(name, timeout_seconds=seconds),
+            lambda client, seconds: client.statuses(name, timeout_seconds=seconds),
+            ModelSpec(name),
             timeout_seconds,
         )
 
@@ -147,53 +130,63 @@ class ModelServerPool:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for member in self._members.values():
-            await member.server.aclose()
+            await member.client.aclose()
         self._members.clear()
 
     async def _call(
-        self, call: Callable[[ModelServer, float], Awaitable[_T]], timeout_seconds: float
+        self,
+        call: Callable[[Client, float], Awaitable[_T]],
+        spec: ModelSpec,
+        timeout_seconds: float,
     ) -> _T:
         loop = asyncio.get_running_loop()
         give_up_at = loop.time() + timeout_seconds
         self._budget = min(_BUDGET_MAX, self._budget + _BUDGET_PER_CALL)
         first = self._pick(avoid=None)
         try:
-            return await self._attempt(first, call, timeout_seconds)
+            return await self._attempt(first, call, spec, timeout_seconds)
         except ModelServerUnavailableError:
             remaining = give_up_at - loop.time()
             if remaining <= 0 or self._budget < 1:
                 raise
             self._budget -= 1
             self._observer.retried()
-            return await self._attempt(self._pick(avoid=first), call, remaining)
+            return await self._attempt(self._pick(avoid=first), call, spec, remaining)
 
     async def _attempt(
         self,
         member: _Member,
-        call: Callable[[ModelServer, float], Awaitable[_T]],
+        call: Callable[[Client, float], Awaitable[_T]],
+        spec: ModelSpec,
         timeout_seconds: float,
     ) -> _T:
         member.in_flight += 1
         self._call_number += 1
         member.last_call = self._call_number
         try:
-            answer = await call(member.server, timeout_seconds)
-        except ModelServerUnavailableError:
-            self._eject(member)
-            raise
-        except DeadlineExceededError:
-            if timeout_seconds >= _TELLING_TIMEOUT_SECONDS:
-                member.timeouts += 1
-            if member.timeouts >= _TIMEOUTS_UNTIL_EJECTED:
-                self._eject(member)
-            raise
+            answer = await call(member.client, timeout_seconds)
+        except ProtocolError as error:
+            ours = translate(error, spec)
+            self._judge(member, ours, timeout_seconds)
+            raise ours from error
         else:
             member.timeouts = 0
             member.is_ejected = False
             return answer
         finally:
             member.in_flight -= 1
-            self._close_if_done(member)
+            if member.is_retired:
+                self._close_if_done(member)
+
+    def _judge(self, member: _Member, error: GatewayError, timeout_seconds: float) -> None:
+        """What a failure says about the address that answered it, or did not."""
+        if isinstance(error, ModelServerUnavailableError):
+            self._eject(member)
+        elif isinstance(error, DeadlineExceededError):
+            if timeout_seconds >= _TELLING_TIMEOUT_SECONDS:
+                member.timeouts += 1
+            if member.timeouts >= _TIMEOUTS_UNTIL_EJECTED:
+                self._eject(member)
 
     def _pick(self, avoid: _Member | None) -> _Member:
         """The least loaded address, then the least recent; bad ones only for want of others."""
@@ -221,11 +214,11 @@ class ModelServerPool:
         while member.is_ejected and self._members.get(member.address) is member:
             await asyncio.sleep(_PROBE_INTERVAL_SECONDS)
             try:
-                await member.server.statuses(_NOBODY, timeout_seconds=_PROBE_TIMEOUT_SECONDS)
-            except (ModelServerUnavailableError, DeadlineExceededError):
-                continue
-            except GatewayError:
-                pass  # it talks: NOT_FOUND is the expected answer
+                await member.client.statuses(_NOBODY.name, timeout_seconds=_PROBE_TIMEOUT_SECONDS)
+            except ProtocolError as error:
+                ours = translate(error, _NOBODY)
+                if isinstance(ours, (ModelServerUnavailableError, DeadlineExceededError)):
+                    continue  # anything else means that it talks: NOT_FOUND is the expected answer
             member.is_ejected = False
             member.timeouts = 0
 
@@ -240,7 +233,7 @@ class ModelServerPool:
             addresses = [*self._targets.fixed, *self._members]
         for address in addresses:
             if address not in self._members:
-                self._members[address] = _Member(address, self._connect(address))
+                self._members[address] = _Member(address, self._client_class(str(address)))
         for gone in self._members.keys() - set(addresses):
             member = self._members.pop(gone)
             member.is_retired = True
@@ -249,7 +242,7 @@ class ModelServerPool:
     def _close_if_done(self, member: _Member) -> None:
         """An address that is gone from the name is closed after its last call."""
         if member.is_retired and not member.in_flight:
-            self._spawn(member.server.aclose())
+            self._spawn(member.client.aclose())
 
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.create_task(work)

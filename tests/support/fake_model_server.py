@@ -17,7 +17,9 @@ from typing import Any
 import grpc
 import numpy as np
 
-from app.model_server.wire import wire_pb2
+from protocol import tensors, wire
+from protocol.messages import inference_pb2, model_pb2
+from protocol.models import State, VersionStatus
 
 PREDICTION = "tensorflow.serving.PredictionService"
 MODEL = "tensorflow.serving.ModelService"
@@ -90,11 +92,13 @@ class FakeModelServer:
         yield grpc.method_handlers_generic_handler(
             PREDICTION,
             {
-                "Predict": unary(self._predict, wire_pb2.PredictRequest, wire_pb2.PredictResponse),
+                "Predict": unary(
+                    self._predict, inference_pb2.PredictRequest, inference_pb2.PredictResponse
+                ),
                 "GetModelMetadata": unary(
                     self._metadata,
-                    wire_pb2.GetModelMetadataRequest,
-                    wire_pb2.GetModelMetadataResponse,
+                    model_pb2.GetModelMetadataRequest,
+                    model_pb2.GetModelMetadataResponse,
                 ),
             },
         )
@@ -102,13 +106,13 @@ class FakeModelServer:
             MODEL,
             {
                 "GetModelStatus": unary(
-                    self._status, wire_pb2.GetModelStatusRequest, wire_pb2.GetModelStatusResponse
+                    self._status, model_pb2.GetModelStatusRequest, model_pb2.GetModelStatusResponse
                 )
             },
         )
 
     def _find(
-        self, spec: wire_pb2.ModelSpec, context: grpc.ServicerContext
+        self, spec: model_pb2.ModelSpec, context: grpc.ServicerContext
     ) -> tuple[int, FakeVersion]:
         versions = {
             number: version
@@ -135,19 +139,17 @@ class FakeModelServer:
             self.calls[what] = self.calls.get(what, 0) + 1
 
     def _predict(
-        self, request: wire_pb2.PredictRequest, context: grpc.ServicerContext
-    ) -> wire_pb2.PredictResponse:
+        self, request: inference_pb2.PredictRequest, context: grpc.ServicerContext
+    ) -> inference_pb2.PredictResponse:
         number, version = self._find(request.model_spec, context)
-        response = wire_pb2.PredictResponse()
+        response = inference_pb2.PredictResponse()
         response.model_spec.name = request.model_spec.name
         response.model_spec.version.value = number
         response.model_spec.signature_name = request.model_spec.signature_name
         if request.model_spec.signature_name == "model_card":
             self._count("model_card")
-            card = response.outputs["card"]
-            card.dtype = wire_pb2.DT_STRING
-            card.tensor_shape.dim.add(size=1)
-            card.string_val.append(version.card(request.model_spec.name))
+            card = np.array([version.card(request.model_spec.name)], np.object_)
+            tensors.write_proto(card, response.outputs["card"])
             return response
         self._count("predict")
         if self.before_predict is not None:
@@ -167,44 +169,39 @@ class FakeModelServer:
         return response
 
     def _answer(
-        self, response: wire_pb2.PredictResponse, version: FakeVersion, pixels: Any
+        self, response: inference_pb2.PredictResponse, version: FakeVersion, pixels: Any
     ) -> None:
         count = len(version.labels)
         best = (pixels.reshape(len(pixels), -1).mean(axis=1) * count // 256).astype(int)
-        ranked = [[(first + step) % count for step in range(version.k)] for first in best]
-        indices = response.outputs["class_indices"]
-        indices.dtype = wire_pb2.DT_INT32
-        indices.int_val.extend(index for row in ranked for index in row)
-        labels = response.outputs["labels"]
-        labels.dtype = wire_pb2.DT_STRING
-        labels.string_val.extend(version.labels[index].encode() for row in ranked for index in row)
-        values = [0.5 / 2**step for step in range(version.k)]
+        indices = (best[:, np.newaxis] + np.arange(version.k)) % count
+        probabilities = 0.5 / 2.0 ** np.arange(version.k)
         if version.probability is not None:
-            values = [version.probability] * version.k
-        probabilities = response.outputs["probabilities"]
-        probabilities.dtype = wire_pb2.DT_FLOAT
-        probabilities.float_val.extend(values * len(ranked))
-        for tensor in (indices, labels, probabilities):
-            tensor.tensor_shape.dim.add(size=len(ranked))
-            tensor.tensor_shape.dim.add(size=version.k)
+            probabilities[:] = version.probability
+        answer = {
+            "class_indices": indices.astype(np.int32),
+            "labels": np.array([label.encode() for label in version.labels], np.object_)[indices],
+            "probabilities": np.tile(probabilities.astype(np.float32), (len(best), 1)),
+        }
+        for name, array in answer.items():
+            tensors.write_proto(array, response.outputs[name])
 
     def _metadata(
-        self, request: wire_pb2.GetModelMetadataRequest, context: grpc.ServicerContext
-    ) -> wire_pb2.GetModelMetadataResponse:
+        self, request: model_pb2.GetModelMetadataRequest, context: grpc.ServicerContext
+    ) -> model_pb2.GetModelMetadataResponse:
         self._count("metadata")
         number, _ = self._find(request.model_spec, context)
-        response = wire_pb2.GetModelMetadataResponse()
+        response = model_pb2.GetModelMetadataResponse()
         response.model_spec.name = request.model_spec.name
         response.model_spec.version.value = number
-        signatures = wire_pb2.SignatureDefMap()
+        signatures = model_pb2.SignatureDefMap()
         for name in ("top_k", "model_card"):
             signatures.signature_def[name].method_name = "tensorflow/serving/predict"
-        response.metadata["signature_def"].value = signatures.SerializeToString()
+        response.metadata["signature_def"].CopyFrom(wire.pack_signatures(signatures))
         return response
 
     def _status(
-        self, request: wire_pb2.GetModelStatusRequest, context: grpc.ServicerContext
-    ) -> wire_pb2.GetModelStatusResponse:
+        self, request: model_pb2.GetModelStatusRequest, context: grpc.ServicerContext
+    ) -> model_pb2.GetModelStatusResponse:
         self._count("status")
         versions = self.models.get(request.model_spec.name)
         if not versions:
@@ -212,12 +209,10 @@ class FakeModelServer:
                 grpc.StatusCode.NOT_FOUND,
                 f"Could not find any versions of model {request.model_spec.name}",
             )
-        response = wire_pb2.GetModelStatusResponse()
-        for number, version in sorted(versions.items(), reverse=True):
-            response.model_version_status.add(
-                version=number, state=wire_pb2.ModelVersionStatus.State.Value(version.state)
-            )
-        return response
+        return wire.write_statuses(
+            VersionStatus(number, State[version.state])
+            for number, version in sorted(versions.items(), reverse=True)
+        )
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import time
 
 import grpc
 
@@ -59,6 +60,17 @@ def test_readiness_is_cheap_to_ask(fake, gateway):
     assert fake.calls["predict"] - before <= 3
 
 
+def test_traffic_proves_that_a_model_is_ready_unless_its_answers_are_no_use(fake, gateway, photo):
+    assert gateway.classify(photo).status_code == 200
+    before = fake.calls["predict"]
+    assert gateway.client.get("/readyz").status_code == 200
+    assert fake.calls["predict"] == before
+    fake.models["demo"][1].probability = float("nan")
+    time.sleep(1.1)  # what was proven holds for a second
+    assert gateway.classify(photo).status_code == 502
+    assert gateway.client.get("/readyz").status_code == 503
+
+
 def test_metrics_name_stages_versions_and_problems(gateway, photo):
     gateway.classify(photo)
     gateway.classify(b"nonsense")
@@ -88,7 +100,7 @@ def test_stats_has_quantiles_per_stage_and_version(gateway, photo):
     assert {each["stage"] for each in stages} == {"decode", "queue", "inference", "total"}
     total = next(each for each in stages if each["stage"] == "total")
     assert (total["model"], total["version"], total["count"]) == ("demo", "1", 3)
-    assert 0 < total["p50"] <= total["p95"] <= total["p99"]
+    assert 0 < total["p50"] <= total["p95"] <= total["p99"] <= total["max"]
 
 
 def test_the_pages_run_exactly_their_own_scripts(gateway):

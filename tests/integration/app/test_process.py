@@ -68,7 +68,7 @@ def test_the_gateway_never_loads_tensorflow():
 import sys
 for name in ("tensorflow", "tensorflow_serving", "keras"):
     sys.modules[name] = None
-import app.main, app.server, app.model_server.grpc_client, app.model_server.rest_client
+import app.main, app.http.server, protocol.grpc_client, protocol.rest_client, protocol.blocking
 assert not [name for name in sys.modules if name.startswith(("tensorflow.", "keras.", "sklearn"))]
 """
     result = run("-c", code)
@@ -85,8 +85,26 @@ assert "grpc" not in sys.modules
 create_app(Settings(model_name="m", model_server_url="grpc://localhost:1"))
 assert "grpc" in sys.modules
 """
-    result = run("-c", code)
-    assert (result.returncode, result.stderr) == (0, "")
+    others = """
+import sys
+from app.main import create_app
+from app.settings import Settings
+create_app(Settings(model_name="m", model_server_url="grpc://localhost:1"))
+assert "httpx" not in sys.modules
+"""
+    for each in (code, others):
+        result = run("-c", each)
+        assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_an_image_that_no_decoder_can_make_is_refused_at_the_start(tmp_path):
+    path = tmp_path / "models.toml"
+    for image in ('filter = "lanczos", antialias = false', "background = [300, 0, 0]"):
+        path.write_text(f"[models.m]\nimage = {{ {image} }}\n")
+        result = run("-m", "app", GATEWAY_MODEL_NAME="m", GATEWAY_MODELS_FILE=str(path))
+        assert result.returncode == 2
+        assert result.stderr.startswith(f"error: GATEWAY_MODELS_FILE: {path}: models.m.image")
+        assert result.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

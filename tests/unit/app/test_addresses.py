@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from app.model_server.addresses import Address, Targets, parse_targets, resolve
@@ -37,13 +35,15 @@ def test_other_urls_are_refused(text):
         parse_targets(text)
 
 
-def test_names_resolve_to_all_addresses():
+@pytest.mark.anyio
+async def test_names_resolve_to_all_addresses():
     targets = parse_targets("grpc://dns:localhost:8500,grpc://10.1.1.1:1")
-    found = asyncio.run(resolve(targets))
+    found = await resolve(targets)
     assert found is not None
     assert Address("10.1.1.1", 1) in found
     assert {address.port for address in found} == {1, 8500}
 
 
-def test_a_name_that_does_not_resolve_says_nothing():
-    assert asyncio.run(resolve(parse_targets("grpc://dns:no-such-host.invalid:1"))) is None
+@pytest.mark.anyio
+async def test_a_name_that_does_not_resolve_says_nothing():
+    assert await resolve(parse_targets("grpc://dns:no-such-host.invalid:1")) is None

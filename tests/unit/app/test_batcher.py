@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
-from app.batcher import Answered, Batcher
+from app.classify.batcher import Batched, Batcher
 from app.errors import (
     DeadlineExceededError,
     ModelServerUnavailableError,
     OverloadedError,
 )
+
+pytestmark = pytest.mark.anyio
 
 
 class Clock:
@@ -26,29 +28,12 @@ class Clock:
         return self.now
 
 
-class Observer:
-    def __init__(self) -> None:
-        self.sizes: list[int] = []
-        self.in_flight = 0
-        self.waiting = 0
-
-    def batch_sent(self, size: int) -> None:
-        self.sizes.append(size)
-        self.in_flight += 1
-
-    def batch_done(self) -> None:
-        self.in_flight -= 1
-
-    def queued(self, change: int) -> None:
-        self.waiting += change
-
-
 class Bench:
     """A batcher whose calls finish when the test says so."""
 
     def __init__(self, *, slots: int = 1, max_batch_size: int = 4) -> None:
         self.clock = Clock()
-        self.observer = Observer()
+        self.sizes: list[int] = []
         self.calls: list[tuple[str, list[int], float]] = []
         self.results: list[asyncio.Future[Any]] = []
         self.batcher: Batcher[str, int, int] = Batcher(
@@ -56,7 +41,7 @@ class Bench:
             max_batch_size=max_batch_size,
             slots=lambda: slots,
             clock=self.clock,
-            observer=self.observer,
+            on_batch=self.sizes.append,
         )
 
     async def _run(self, lane: str, items: Sequence[int], timeout_seconds: float) -> list[int]:
@@ -68,7 +53,7 @@ class Bench:
 
     def submit(
         self, item: int, *, lane: str = "a", deadline: float = 100.0
-    ) -> asyncio.Task[Answered[int]]:
+    ) -> asyncio.Task[Batched[int]]:
         return asyncio.ensure_future(self.batcher.submit(lane, item, deadline=deadline))
 
     async def finish(self, call: int = -1, error: Exception | None = None) -> None:
@@ -84,212 +69,184 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-def run(test: Any) -> None:
-    asyncio.run(asyncio.wait_for(test(), 5))
+async def test_an_item_alone_leaves_at_once():
+    bench = Bench()
+    task = bench.submit(1)
+    await settle()
+    assert bench.calls == [("a", [1], 100.0)]
+    await bench.finish()
+    answered = await task
+    assert (answered.answer, answered.batch_size) == (10, 1)
 
 
-def test_an_item_alone_leaves_at_once():
-    async def scenario():
-        bench = Bench()
-        task = bench.submit(1)
-        await settle()
-        assert bench.calls == [("a", [1], 100.0)]
-        await bench.finish()
-        answered = await task
-        assert (answered.answer, answered.batch_size) == (10, 1)
-
-    run(scenario)
-
-
-def test_everything_that_waits_goes_out_together_when_a_slot_frees():
-    async def scenario():
-        bench = Bench(max_batch_size=4)
-        tasks = [bench.submit(item) for item in range(6)]
-        await settle()
-        assert [items for _, items, _ in bench.calls] == [[0]]
-        assert bench.observer.waiting == 5
-        await bench.finish()
-        assert [items for _, items, _ in bench.calls] == [[0], [1, 2, 3, 4]]
-        await bench.finish()
-        await bench.finish()
-        assert [(await task).answer for task in tasks] == [0, 10, 20, 30, 40, 50]
-        assert bench.observer.sizes == [1, 4, 1]
-        assert (bench.observer.waiting, bench.observer.in_flight) == (0, 0)
-
-    run(scenario)
+async def test_everything_that_waits_goes_out_together_when_a_slot_frees():
+    bench = Bench(max_batch_size=4)
+    tasks = [bench.submit(item) for item in range(6)]
+    await settle()
+    assert [items for _, items, _ in bench.calls] == [[0]]
+    assert (bench.batcher.queued, bench.batcher.in_flight) == (5, 1)
+    await bench.finish()
+    assert [items for _, items, _ in bench.calls] == [[0], [1, 2, 3, 4]]
+    await bench.finish()
+    await bench.finish()
+    assert [(await task).answer for task in tasks] == [0, 10, 20, 30, 40, 50]
+    assert bench.sizes == [1, 4, 1]
+    assert (bench.batcher.queued, bench.batcher.in_flight) == (0, 0)
 
 
-def test_no_more_calls_than_slots_are_in_flight():
-    async def scenario():
-        bench = Bench(slots=2, max_batch_size=1)
-        tasks = [bench.submit(item) for item in range(3)]
-        await settle()
-        assert len(bench.calls) == 2
-        await bench.finish(0)
-        assert len(bench.calls) == 3
-        await bench.finish(1)
-        await bench.finish(2)
-        await asyncio.gather(*tasks)
-
-    run(scenario)
+async def test_no_more_calls_than_slots_are_in_flight():
+    bench = Bench(slots=2, max_batch_size=1)
+    tasks = [bench.submit(item) for item in range(3)]
+    await settle()
+    assert len(bench.calls) == 2
+    await bench.finish(0)
+    assert len(bench.calls) == 3
+    await bench.finish(1)
+    await bench.finish(2)
+    await asyncio.gather(*tasks)
 
 
-def test_lanes_are_never_mixed_and_do_not_wait_for_each_other():
-    async def scenario():
-        bench = Bench()
-        tasks = [bench.submit(1, lane="a"), bench.submit(2, lane="b")]
-        await settle()
-        assert [(lane, items) for lane, items, _ in bench.calls] == [("a", [1]), ("b", [2])]
-        await bench.finish(0)
-        await bench.finish(1)
-        await asyncio.gather(*tasks)
-
-    run(scenario)
+async def test_lanes_are_never_mixed_and_do_not_wait_for_each_other():
+    bench = Bench()
+    tasks = [bench.submit(1, lane="a"), bench.submit(2, lane="b")]
+    await settle()
+    assert [(lane, items) for lane, items, _ in bench.calls] == [("a", [1]), ("b", [2])]
+    await bench.finish(0)
+    await bench.finish(1)
+    await asyncio.gather(*tasks)
 
 
-def test_the_call_gets_the_time_of_its_most_patient_item():
-    async def scenario():
-        bench = Bench()
-        tasks = [bench.submit(0), bench.submit(1, deadline=5.0), bench.submit(2, deadline=9.0)]
-        await settle()
-        bench.clock.now = 2.0
-        await bench.finish()
-        assert bench.calls[1] == ("a", [1, 2], 7.0)
-        await bench.finish()
-        await asyncio.gather(*tasks)
-
-    run(scenario)
+async def test_the_call_gets_the_time_of_its_most_patient_item():
+    bench = Bench()
+    tasks = [bench.submit(0), bench.submit(1, deadline=5.0), bench.submit(2, deadline=9.0)]
+    await settle()
+    bench.clock.now = 2.0
+    await bench.finish()
+    assert bench.calls[1] == ("a", [1, 2], 7.0)
+    await bench.finish()
+    await asyncio.gather(*tasks)
 
 
-def test_expired_items_are_dropped_before_sending():
-    async def scenario():
-        bench = Bench()
-        first, late, good = bench.submit(0), bench.submit(1, deadline=5.0), bench.submit(2)
-        await settle()
-        bench.clock.now = 6.0
-        await bench.finish()
-        assert bench.calls[1][1] == [2]
-        with pytest.raises(DeadlineExceededError):
-            await late
-        await bench.finish()
-        await asyncio.gather(first, good)
-
-    run(scenario)
+async def test_expired_items_are_dropped_before_sending():
+    bench = Bench()
+    first, late, good = bench.submit(0), bench.submit(1, deadline=5.0), bench.submit(2)
+    await settle()
+    bench.clock.now = 6.0
+    await bench.finish()
+    assert bench.calls[1][1] == [2]
+    with pytest.raises(DeadlineExceededError):
+        await late
+    await bench.finish()
+    await asyncio.gather(first, good)
 
 
-def test_cancelled_items_are_dropped_before_sending():
-    async def scenario():
-        bench = Bench()
-        first, gone, good = bench.submit(0), bench.submit(1), bench.submit(2)
-        await settle()
-        gone.cancel()
-        await settle()
-        await bench.finish()
-        assert bench.calls[1][1] == [2]
-        await bench.finish()
-        await asyncio.gather(first, good)
-
-    run(scenario)
+async def test_cancelled_items_are_dropped_before_sending():
+    bench = Bench()
+    first, gone, good = bench.submit(0), bench.submit(1), bench.submit(2)
+    await settle()
+    gone.cancel()
+    await settle()
+    await bench.finish()
+    assert bench.calls[1][1] == [2]
+    await bench.finish()
+    await asyncio.gather(first, good)
 
 
-def test_a_deadline_in_the_past_is_refused_without_a_call():
-    async def scenario():
-        bench = Bench()
-        bench.clock.now = 10.0
-        with pytest.raises(DeadlineExceededError):
-            await bench.submit(1, deadline=10.0)
-        assert bench.calls == []
-
-    run(scenario)
+async def test_a_deadline_in_the_past_is_refused_without_a_call():
+    bench = Bench()
+    bench.clock.now = 10.0
+    with pytest.raises(DeadlineExceededError):
+        await bench.submit(1, deadline=10.0)
+    assert bench.calls == []
 
 
-def test_an_item_gives_up_at_its_deadline_while_its_batch_runs():
-    async def scenario():
-        bench = Bench()
-        with pytest.raises(DeadlineExceededError):
-            await bench.submit(1, deadline=0.02)
-        await bench.finish()
-        task = bench.submit(2)
-        await settle()
-        await bench.finish()
-        assert (await task).answer == 20
-
-    run(scenario)
+async def test_an_item_that_gives_up_while_its_batch_runs_harms_nobody():
+    bench = Bench()
+    impatient = bench.submit(1)
+    await settle()
+    impatient.cancel()
+    await bench.finish()
+    task = bench.submit(2)
+    await settle()
+    await bench.finish()
+    assert (await task).answer == 20
 
 
-def test_a_wait_longer_than_the_deadline_is_refused_at_once():
-    async def scenario():
-        bench = Bench(max_batch_size=1)
-        first = bench.submit(0)
-        await settle()
-        bench.clock.now = 4.0
-        await bench.finish()  # a batch takes 4 s
+async def test_a_wait_longer_than_the_deadline_is_refused_at_once():
+    bench = Bench(max_batch_size=1)
+    first = bench.submit(0)
+    await settle()
+    bench.clock.now = 4.0
+    await bench.finish()  # a batch takes 4 s
+    await first
+    running = bench.submit(1)
+    await settle()
+    with pytest.raises(OverloadedError) as refused:
+        await bench.submit(2, deadline=4.0 + 7.0)  # 4 s until the slot, 4 s of its own
+    assert refused.value.retry_after_seconds == pytest.approx(4.0)
+    waiting = bench.submit(3, deadline=4.0 + 8.5)
+    await settle()
+    assert not waiting.done()
+    await bench.finish()
+    await bench.finish()
+    await asyncio.gather(running, waiting)
+
+
+async def test_a_batch_that_ran_out_of_time_counts_for_the_next_prediction():
+    bench = Bench(max_batch_size=1)
+    first = bench.submit(0)
+    await settle()
+    bench.clock.now = 30.0
+    await bench.finish(error=DeadlineExceededError("slow"))
+    with pytest.raises(DeadlineExceededError):
         await first
-        running = bench.submit(1)
-        await settle()
-        with pytest.raises(OverloadedError) as refused:
-            await bench.submit(2, deadline=4.0 + 7.0)  # 4 s until the slot, 4 s of its own
-        assert refused.value.retry_after_seconds == pytest.approx(4.0)
-        waiting = bench.submit(3, deadline=4.0 + 8.5)
-        await settle()
-        assert not waiting.done()
-        await bench.finish()
-        await bench.finish()
-        await asyncio.gather(running, waiting)
-
-    run(scenario)
+    running = bench.submit(1)
+    await settle()
+    with pytest.raises(OverloadedError) as refused:
+        await bench.submit(2, deadline=bench.clock.now + 40.0)
+    assert refused.value.retry_after_seconds == pytest.approx(30.0)
+    await bench.finish()
+    await running
 
 
-def test_a_free_slot_is_used_however_slow_the_last_batch_was():
-    async def scenario():
-        bench = Bench()
-        first = bench.submit(0)
-        await settle()
-        bench.clock.now = 50.0
-        await bench.finish()
+async def test_a_free_slot_is_used_however_slow_the_last_batch_was():
+    bench = Bench()
+    first = bench.submit(0)
+    await settle()
+    bench.clock.now = 50.0
+    await bench.finish()
+    await first
+    second = bench.submit(1, deadline=51.0)
+    await settle()
+    await bench.finish()
+    assert (await second).answer == 10
+
+
+async def test_a_failed_call_fails_its_batch_and_frees_the_slot():
+    bench = Bench()
+    first, second = bench.submit(0), bench.submit(1)
+    await settle()
+    await bench.finish(error=ModelServerUnavailableError("gone"))
+    with pytest.raises(ModelServerUnavailableError):
         await first
-        second = bench.submit(1, deadline=51.0)
+    await bench.finish()
+    assert (await second).answer == 10
+
+
+async def test_closing_cancels_those_who_wait():
+    bench = Bench()
+    tasks = [bench.submit(0), bench.submit(1)]
+    await settle()
+    await bench.batcher.aclose()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(result) for result in results] == [asyncio.CancelledError] * 2
+
+
+async def test_idle_lanes_are_forgotten():
+    bench = Bench()
+    for number in range(200):
+        task = bench.submit(1, lane=f"version {number}")
         await settle()
         await bench.finish()
-        assert (await second).answer == 10
-
-    run(scenario)
-
-
-def test_a_failed_call_fails_its_batch_and_frees_the_slot():
-    async def scenario():
-        bench = Bench()
-        first, second = bench.submit(0), bench.submit(1)
-        await settle()
-        await bench.finish(error=ModelServerUnavailableError("gone"))
-        with pytest.raises(ModelServerUnavailableError):
-            await first
-        await bench.finish()
-        assert (await second).answer == 10
-
-    run(scenario)
-
-
-def test_closing_cancels_those_who_wait():
-    async def scenario():
-        bench = Bench()
-        tasks = [bench.submit(0), bench.submit(1)]
-        await settle()
-        await bench.batcher.aclose()
-        results = await asyncio.gather(*tasks, return_exceptions=True)
-        assert [type(result) for result in results] == [asyncio.CancelledError] * 2
-
-    run(scenario)
-
-
-def test_idle_lanes_are_forgotten():
-    async def scenario():
-        bench = Bench()
-        for number in range(200):
-            task = bench.submit(1, lane=f"version {number}")
-            await settle()
-            await bench.finish()
-            await task
-        assert len(bench.batcher._lanes) <= 65
-
-    run(scenario)
+        await task
+    assert len(bench.batcher._lanes) <= 65

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import pytest
 
@@ -11,22 +12,28 @@ from app.errors import DeadlineExceededError, ModelServerUnavailableError
 from app.model_server import pool as pool_module
 from app.model_server.addresses import Address, Targets
 from app.model_server.pool import ModelServerPool
+from protocol.client import CallError, Client
+from protocol.codes import Code
+
+pytestmark = pytest.mark.anyio
 
 A, B, C = (Address(name, 1) for name in "abc")
+GONE = CallError(Code.UNAVAILABLE, "gone")
+SLOW = CallError(Code.DEADLINE_EXCEEDED, "slow")
 
 
 class Server:
-    """A model server that answers `statuses` as it is told."""
+    """A client of a model server that answers `statuses` as it is told."""
 
-    def __init__(self, address: Address, log: list[str]) -> None:
-        self.address, self.log = address, log
+    def __init__(self, host: str, log: list[str]) -> None:
+        self.host, self.log = host, log
         self.error: Exception | None = None
         self.is_closed = False
         self.gate: asyncio.Event | None = None
 
     async def statuses(self, _: str, *, timeout_seconds: float) -> list[object]:
         assert timeout_seconds > 0
-        self.log.append(self.address.host)
+        self.log.append(self.host)
         if self.gate is not None:
             await self.gate.wait()
         if self.error is not None:
@@ -55,21 +62,27 @@ class Bench:
         self.observer = Observer()
         self.pool = ModelServerPool(
             Targets("grpc", fixed, names),
-            self._connect,
-            encode_row=lambda _: b"row",
+            self._client(),
+            calls_per_address=2,
             observer=self.observer,
             resolve_interval_seconds=interval,
         )
 
-    def _connect(self, address: Address) -> Server:
-        return self.servers.setdefault(address.host, Server(address, self.log))
+    def _client(self) -> type[Client]:
+        """What the pool calls with an address to get a client for it."""
+
+        class Connecting:
+            reports_version, prefers_strings = True, False
+            encode_row = staticmethod(lambda _: b"row")
+
+            def __new__(cls, address: str) -> Server:
+                host = address.partition(":")[0]
+                return self.servers.setdefault(host, Server(host, self.log))
+
+        return Connecting
 
     async def ask(self, seconds: float = 5.0) -> None:
         await self.pool.statuses("m", timeout_seconds=seconds)
-
-
-def run(scenario: Callable[..., object], *arguments: object) -> None:
-    asyncio.run(asyncio.wait_for(scenario(*arguments), 5))
 
 
 async def until(claim: Callable[[], bool]) -> None:
@@ -89,143 +102,142 @@ def resolver(monkeypatch):
     return answer
 
 
-def test_idle_addresses_take_turns():
-    async def scenario():
-        bench = Bench(fixed=(A, B, C))
-        await bench.pool.start()
-        for _ in range(6):
-            await bench.ask()
-        assert sorted(bench.log) == ["a", "a", "b", "b", "c", "c"]
-        assert bench.log[:3] == bench.log[3:]
-
-    run(scenario)
-
-
-def test_the_least_loaded_address_is_picked():
-    async def scenario():
-        bench = Bench(fixed=(A, B))
-        await bench.pool.start()
-        bench.servers["a"].gate = asyncio.Event()
-        stuck = [asyncio.ensure_future(bench.ask()) for _ in range(1)]
-        await until(lambda: bench.log == ["a"])
-        for _ in range(3):
-            await bench.ask()
-        assert bench.log == ["a", "b", "b", "b"]
-        bench.servers["a"].gate.set()
-        await asyncio.gather(*stuck)
-
-    run(scenario)
-
-
-def test_a_failure_is_retried_once_elsewhere_and_the_address_ejected():
-    async def scenario():
-        bench = Bench(fixed=(A, B))
-        await bench.pool.start()
-        bench.servers["a"].error = ModelServerUnavailableError("gone")
+async def test_idle_addresses_take_turns():
+    bench = Bench(fixed=(A, B, C))
+    await bench.pool.start()
+    for _ in range(6):
         await bench.ask()
-        assert bench.log == ["a", "b"]
-        assert (bench.observer.retries, bench.observer.ejections) == (1, ["a:1"])
-        assert bench.pool.size == 1
+    assert sorted(bench.log) == ["a", "a", "b", "b", "c", "c"]
+    assert bench.log[:3] == bench.log[3:]
+
+
+async def test_the_least_loaded_address_is_picked():
+    bench = Bench(fixed=(A, B))
+    await bench.pool.start()
+    bench.servers["a"].gate = asyncio.Event()
+    stuck = [asyncio.ensure_future(bench.ask()) for _ in range(1)]
+    await until(lambda: bench.log == ["a"])
+    for _ in range(3):
         await bench.ask()
+    assert bench.log == ["a", "b", "b", "b"]
+    bench.servers["a"].gate.set()
+    await asyncio.gather(*stuck)
+
+
+async def test_a_failure_is_retried_once_elsewhere_and_the_address_ejected():
+    bench = Bench(fixed=(A, B))
+    await bench.pool.start()
+    bench.servers["a"].error = GONE
+    await bench.ask()
+    assert bench.log == ["a", "b"]
+    assert (bench.observer.retries, bench.observer.ejections) == (1, ["a:1"])
+    assert bench.pool.slots() == 2
+    await bench.ask()
+    await bench.ask()
+    assert bench.log == ["a", "b", "b", "b"]
+    await bench.pool.aclose()
+
+
+async def test_both_failing_is_the_callers_error():
+    bench = Bench(fixed=(A, B))
+    await bench.pool.start()
+    for server in bench.servers.values():
+        server.error = GONE
+    with pytest.raises(ModelServerUnavailableError):
         await bench.ask()
-        assert bench.log == ["a", "b", "b", "b"]
-        await bench.pool.aclose()
-
-    run(scenario)
-
-
-def test_both_failing_is_the_callers_error():
-    async def scenario():
-        bench = Bench(fixed=(A, B))
-        await bench.pool.start()
-        for server in bench.servers.values():
-            server.error = ModelServerUnavailableError("gone")
-        with pytest.raises(ModelServerUnavailableError):
-            await bench.ask()
-        assert bench.log == ["a", "b"]
-        assert bench.pool.size == 1  # never zero: batches still need a slot
-        await bench.pool.aclose()
-
-    run(scenario)
+    assert bench.log == ["a", "b"]
+    assert bench.pool.slots() == 2  # never zero: batches still need a slot
+    await bench.pool.aclose()
 
 
-def test_a_probe_brings_an_address_back(monkeypatch):
+async def test_a_probe_brings_an_address_back(monkeypatch):
     monkeypatch.setattr(pool_module, "_PROBE_INTERVAL_SECONDS", 0.01)
 
-    async def scenario():
-        bench = Bench(fixed=(A, B))
-        await bench.pool.start()
-        bench.servers["a"].error = ModelServerUnavailableError("gone")
-        await bench.ask()
-        bench.servers["a"].error = None
-        await until(lambda: bench.pool.size == 2)
-        await bench.pool.aclose()
-
-    run(scenario)
+    bench = Bench(fixed=(A, B))
+    await bench.pool.start()
+    bench.servers["a"].error = GONE
+    await bench.ask()
+    bench.servers["a"].error = None
+    await until(lambda: bench.pool.slots() == 4)
+    await bench.pool.aclose()
 
 
 @pytest.mark.parametrize(("seconds", "ejections"), [(2.0, ["a:1"]), (0.5, [])])
-def test_three_missed_deadlines_eject_unless_they_were_short(seconds, ejections):
-    async def scenario():
-        bench = Bench(fixed=(A,))
-        await bench.pool.start()
-        bench.servers["a"].error = DeadlineExceededError("slow")
-        for _ in range(3):
-            with pytest.raises(DeadlineExceededError):
-                await bench.ask(seconds)
-        assert bench.observer.ejections == ejections
-        assert bench.observer.retries == 0
-        await bench.pool.aclose()
-
-    run(scenario)
+async def test_three_missed_deadlines_eject_unless_they_were_short(seconds, ejections):
+    bench = Bench(fixed=(A,))
+    await bench.pool.start()
+    bench.servers["a"].error = SLOW
+    for _ in range(3):
+        with pytest.raises(DeadlineExceededError):
+            await bench.ask(seconds)
+    assert bench.observer.ejections == ejections
+    assert bench.observer.retries == 0
+    await bench.pool.aclose()
 
 
-def test_a_names_new_addresses_are_used_and_old_ones_closed_after_their_last_call(resolver):
-    async def scenario():
-        bench = Bench(names=(Address("svc", 1),))
-        await bench.pool.start()
-        bench.servers["a"].gate = asyncio.Event()
-        last_call = asyncio.ensure_future(bench.ask())
-        await until(lambda: bench.log == ["a"])
-        resolver["addresses"] = [B]
-        await until(lambda: "b" in bench.servers and bench.pool.size == 1)
-        await asyncio.sleep(0.03)
+async def test_an_answer_in_between_takes_the_missed_deadlines_back():
+    bench = Bench(fixed=(A,))
+    await bench.pool.start()
+    for error in (SLOW, SLOW, None, SLOW, SLOW):
+        bench.servers["a"].error = error
+        with pytest.raises(DeadlineExceededError) if error else nullcontext():
+            await bench.ask(2.0)
+    assert bench.observer.ejections == []
+    await bench.pool.aclose()
+
+
+async def test_a_call_that_succeeds_brings_an_ejected_address_back_before_any_probe():
+    bench = Bench(fixed=(A,))
+    await bench.pool.start()
+    bench.servers["a"].error = GONE
+    with pytest.raises(ModelServerUnavailableError):
         await bench.ask()
-        assert bench.log == ["a", "b"]
-        assert not bench.servers["a"].is_closed
-        bench.servers["a"].gate.set()
-        await last_call
-        await until(lambda: bench.servers["a"].is_closed)
-        await bench.pool.aclose()
-        assert bench.servers["b"].is_closed
-
-    run(scenario)
-
-
-def test_a_name_that_stops_resolving_keeps_its_addresses(resolver):
-    async def scenario():
-        bench = Bench(names=(Address("svc", 1),))
-        await bench.pool.start()
-        resolver["addresses"] = None
-        await asyncio.sleep(0.03)
+    bench.servers["a"].error = None
+    await bench.ask()
+    bench.servers["a"].error = GONE
+    with pytest.raises(ModelServerUnavailableError):
         await bench.ask()
-        assert bench.log == ["a"]
-        await bench.pool.aclose()
-
-    run(scenario)
+    assert bench.observer.ejections == ["a:1", "a:1"]
+    await bench.pool.aclose()
 
 
-def test_a_name_that_never_resolved_is_unavailable(resolver):
-    async def scenario():
-        resolver["addresses"] = None
-        bench = Bench(names=(Address("svc", 1),))
-        await bench.pool.start()
-        with pytest.raises(ModelServerUnavailableError, match="does not resolve"):
-            await bench.ask()
-        assert bench.pool.encode_row(b"") == b"row"  # worker threads may be encoding meanwhile
-        resolver["addresses"] = [C]
-        await until(lambda: "c" in bench.servers)
+async def test_a_names_new_addresses_are_used_and_old_ones_closed_after_their_last_call(resolver):
+    bench = Bench(names=(Address("svc", 1),))
+    await bench.pool.start()
+    bench.servers["a"].gate = asyncio.Event()
+    last_call = asyncio.ensure_future(bench.ask())
+    await until(lambda: bench.log == ["a"])
+    resolver["addresses"] = [B]
+    await until(lambda: "b" in bench.servers and bench.pool.slots() == 2)
+    await asyncio.sleep(0.03)
+    await bench.ask()
+    assert bench.log == ["a", "b"]
+    assert not bench.servers["a"].is_closed
+    bench.servers["a"].gate.set()
+    await last_call
+    await until(lambda: bench.servers["a"].is_closed)
+    await bench.pool.aclose()
+    assert bench.servers["b"].is_closed
+
+
+async def test_a_name_that_stops_resolving_keeps_its_addresses(resolver):
+    bench = Bench(names=(Address("svc", 1),))
+    await bench.pool.start()
+    resolver["addresses"] = None
+    await asyncio.sleep(0.03)
+    await bench.ask()
+    assert bench.log == ["a"]
+    await bench.pool.aclose()
+
+
+async def test_a_name_that_never_resolved_is_unavailable(resolver):
+    resolver["addresses"] = None
+    bench = Bench(names=(Address("svc", 1),))
+    await bench.pool.start()
+    with pytest.raises(ModelServerUnavailableError, match="does not resolve"):
         await bench.ask()
-        await bench.pool.aclose()
-
-    run(scenario)
+    assert bench.pool.encode_row(b"") == b"row"  # worker threads may be encoding meanwhile
+    resolver["addresses"] = [C]
+    await until(lambda: "c" in bench.servers)
+    await bench.ask()
+    await bench.pool.aclose()

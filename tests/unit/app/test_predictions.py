@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from app.classify.answers import ClassPrediction
+from app.classify.predictions import Scores, TopK
 from app.errors import ModelServerError
-from app.predictions import ClassPrediction, Scores, TopK
 
 
 def outputs(**changes):
     values = {
         "probabilities": np.array([[0.6, 0.3], [0.9, 0.05]], np.float32),
         "class_indices": np.array([[1, 0], [2, 1]], np.int32),
-        "labels": [[b"cat", b"dog"], ["æble".encode(), b"cat"]],
+        "labels": np.array([[b"cat", b"dog"], ["æble".encode(), b"cat"]], np.object_),
     }
     return values | changes
 
@@ -48,9 +49,17 @@ def test_a_missing_output_is_refused():
 
 
 def test_scores_are_sorted_with_ties_to_the_lower_index():
-    scores = {"y": np.array([[0.1, 0.4, 0.4, 0.1]], np.float32)}
-    best = Scores("y", k=3).read(scores, 0)
-    assert [(each.class_index, each.label) for each in best] == [(1, None), (2, None), (0, None)]
+    # So many equal scores that NumPy's default sort does change their order.
+    scores = np.tile(np.float32([0.1, 0.4, 0.2]), 200)
+    assert np.argsort(-scores)[:200].tolist() != list(range(1, 600, 3))
+    best = Scores("y", k=400).read({"y": scores[np.newaxis]}, 0)
+    expected = [*range(1, 600, 3), *range(2, 600, 3)]
+    assert [(each.class_index, each.label) for each in best] == [(i, None) for i in expected]
+
+
+def test_probabilities_keep_the_seven_digits_that_a_float32_has():
+    best = Scores("y", k=1).read({"y": np.array([[0.123456789]])}, 0)
+    assert best[0].probability == 0.1234568
 
 
 def test_logits_become_probabilities():

@@ -7,8 +7,15 @@ from pathlib import Path
 import pytest
 
 from app import errors
-from app.problems import PROBLEM_TYPES, TYPE_PREFIX, problem_body, problem_type
-from app.routes.docs import problem_rows
+from app.http.docs import problem_rows
+from app.http.problems import (
+    PROBLEM_TYPES,
+    TYPE_PREFIX,
+    problem_body,
+    problem_response,
+    problem_type,
+)
+from app.http.record import RequestRecord
 
 API_PAGE = Path(__file__).resolve().parents[3] / "docs" / "api.md"
 
@@ -56,3 +63,23 @@ def test_unknown_exceptions_tell_nothing():
 def test_the_reason_stays_in_the_log():
     error = errors.ModelServerError("the model server failed", reason="INTERNAL: /models/x")
     assert "INTERNAL" not in str(problem_body(error))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "header"), [(0.0, "1"), (0.2, "1"), (1.0, "1"), (1.01, "2"), (7.5, "8")]
+)
+def test_retry_after_is_whole_seconds_rounded_up_and_at_least_one(seconds, header):
+    error = errors.OverloadedError("busy", retry_after_seconds=seconds)
+    response = problem_response(error, RequestRecord("id", 0.0))
+    assert response.headers["Retry-After"] == header
+
+
+def test_where_nothing_is_predicted_retry_after_is_the_default():
+    for error in (errors.OverloadedError, errors.ModelNotReadyError):
+        response = problem_response(error("busy"), RequestRecord("id", 0.0))
+        assert response.headers["Retry-After"] == str(round(errors.RETRY_AFTER_SECONDS))
+
+
+def test_other_problems_have_no_retry_after():
+    response = problem_response(errors.RequestError("no"), RequestRecord("id", 0.0))
+    assert "Retry-After" not in response.headers

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 from pydantic import ValidationError
 
+from app.model_server.addresses import Address
 from app.settings import SettingsError, load_settings
-
-ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(autouse=True)
@@ -56,12 +51,23 @@ def test_the_model_name_is_required(monkeypatch):
         load_settings()
 
 
-@pytest.mark.parametrize("script", ["generate_configuration.py", "generate_wire.py"])
-def test_generated_files_are_current(script):
-    result = subprocess.run(
-        [sys.executable, str(ROOT / "scripts" / script), "--check"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (result.returncode, result.stderr) == (0, "")
+def test_the_url_and_the_models_file_are_read_once_and_kept(monkeypatch, tmp_path):
+    path = tmp_path / "models.toml"
+    path.write_text("[models.theirs]\nsoftmax = true\n")
+    monkeypatch.setenv("GATEWAY_MODELS_FILE", str(path))
+    monkeypatch.setenv("GATEWAY_MODEL_SERVER_URL", "http://a:1,http://dns:b:2")
+    settings = load_settings()
+    path.unlink()
+    assert settings.models_file["theirs"].softmax
+    targets = settings.model_server_url
+    assert (targets.scheme, str(targets)) == ("http", "http://a:1,http://dns:b:2")
+    assert (targets.fixed, targets.names) == ((Address("a", 1),), (Address("b", 2),))
+
+
+def test_an_impossible_image_in_the_models_file_is_refused_at_the_start(monkeypatch, tmp_path):
+    path = tmp_path / "models.toml"
+    path.write_text('[models.a]\nimage = { filter = "lanczos", antialias = false }\n')
+    monkeypatch.setenv("GATEWAY_MODELS_FILE", str(path))
+    with pytest.raises(SettingsError, match="filter lanczos exists only with antialias") as error:
+        load_settings()
+    assert "\n" not in str(error.value)

@@ -1,0 +1,1 @@
+"""One image in, predictions out; knows no HTTP."""

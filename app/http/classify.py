@@ -1,0 +1,177 @@
+"""POST /classify and /classify/batch: HTTP around the classifier, nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from dataclasses import fields
+from typing import Any, Final, TypeVar
+
+from fastapi import APIRouter, Request, Response
+from pydantic_core import to_json
+
+from app.classify.answers import Answered, Classification
+from app.errors import GatewayError, RequestError
+from app.http.dependencies import DeadlineDep, QueryDep, record_of, services_of
+from app.http.problems import problem_body
+from app.http.record import RequestRecord
+from app.http.schemas import BatchAnswer, ClassifyAnswer
+from app.http.services import Services
+from app.http.uploads import ClientGoneError, Upload, read_image, read_images
+
+router = APIRouter(tags=["classify"])
+
+_T = TypeVar("_T")
+
+_CLIENT_CLOSED_REQUEST: Final = 499
+"""nginx's number for it; nobody receives it, the log and the metrics do."""
+
+_IMAGE: Final = {"type": "string", "format": "binary"}
+_ONE_IMAGE: Final = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {"file": _IMAGE},
+                }
+            },
+            "image/*": {"schema": _IMAGE},
+            "application/octet-stream": {"schema": _IMAGE},
+        },
+    }
+}
+_IMAGES: Final = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["files"],
+                    "properties": {"files": {"type": "array", "items": _IMAGE}},
+                }
+            }
+        },
+    }
+}
+
+
+@router.post("/classify", response_model=ClassifyAnswer, openapi_extra=_ONE_IMAGE)
+async def classify(request: Request, query: QueryDep, deadline: DeadlineDep) -> Response:
+    """Classify one image: multipart field `file`, or the raw bytes as the body."""
+    services, record = services_of(request), record_of(request)
+    try:
+        with services.admission.enter() as reservation:
+            reading = read_image(request, reservation, max_bytes=services.settings.max_body_bytes)
+            upload = await _in_time(reading, deadline)
+            record.facts.update(image_bytes=len(upload.data), model=query.spec.name)
+            work = services.classifier.classify(
+                upload.data, query, started_at=record.started_at, deadline=deadline
+            )
+            return _answer(record, await _unless_abandoned(request, work))
+    except ClientGoneError:
+        return _abandoned(record)
+
+
+def _answer(record: RequestRecord, answered: Answered) -> Response:
+    """The answer of one image, which the log line and a header repeat in part."""
+    answer, timing = answered.classification, answered.classification.timing_ms
+    record.facts.update(
+        version=answer.model.version,
+        batch_size=answered.batch_size,
+        decode_ms=timing.decode,
+        queue_ms=timing.queue,
+        inference_ms=timing.inference,
+    )
+    stages = ((stage.name, getattr(timing, stage.name)) for stage in fields(timing))
+    record.server_timing = ", ".join(f"{stage};dur={value}" for stage, value in stages)
+    return _json({"request_id": record.request_id, **_members(answer)})
+
+
+@router.post("/classify/batch", response_model=BatchAnswer, openapi_extra=_IMAGES)
+async def classify_batch(request: Request, query: QueryDep, deadline: DeadlineDep) -> Response:
+    """Classify several images (multipart field `files`, repeated): a result or a problem each."""
+    services, record = services_of(request), record_of(request)
+    settings = services.settings
+    try:
+        with services.admission.enter() as reservation:
+            reading = read_images(
+                request,
+                reservation,
+                max_bytes=settings.max_batch_body_bytes,
+                max_files=settings.max_batch_files,
+            )
+            uploads = await _in_time(reading, deadline)
+            image_bytes = sum(len(upload.data) for upload in uploads)
+            record.facts.update(image_bytes=image_bytes, model=query.spec.name)
+            with services.admission.images_in_progress(len(uploads) - 1):
+                work = asyncio.gather(
+                    *(_one(services, upload, query, deadline) for upload in uploads)
+                )
+                items = await _unless_abandoned(request, work)
+    except ClientGoneError:
+        return _abandoned(record)
+    record.facts.update(files=len(items), failed=sum("problem" in item for item in items))
+    total_ms = round(1000 * (time.monotonic() - record.started_at), 3)
+    return _json(
+        {"request_id": record.request_id, "results": items, "timing_ms": {"total": total_ms}}
+    )
+
+
+async def _one(
+    services: Services, upload: Upload, query: QueryDep, deadline: float
+) -> dict[str, Any]:
+    """One file's item of the batch answer."""
+    try:
+        if not upload.data:
+            raise RequestError("the image is empty: zero bytes arrived")
+        answered = await services.classifier.classify(
+            upload.data, query, started_at=time.monotonic(), deadline=deadline
+        )
+    except GatewayError as error:
+        return {"file": upload.name, "problem": problem_body(error)}
+    return {"file": upload.name, **_members(answered.classification)}
+
+
+def _members(answer: Classification) -> dict[str, Any]:
+    """The answer's members by name, as JSON names them."""
+    return {member.name: getattr(answer, member.name) for member in fields(answer)}
+
+
+def _json(body: dict[str, Any]) -> Response:
+    return Response(to_json(body), media_type="application/json")
+
+
+async def _in_time(reading: Coroutine[Any, Any, _T], deadline: float) -> _T:
+    """A body that trickles in must not hold its place beyond the deadline."""
+    try:
+        async with asyncio.timeout(deadline - time.monotonic()):
+            return await reading
+    except TimeoutError as error:
+        raise RequestError("the body did not arrive within the deadline") from error
+
+
+async def _unless_abandoned(
+    request: Request, work: Coroutine[Any, Any, _T] | asyncio.Future[_T]
+) -> _T:
+    """Run the work, but stop when the client closes the connection: nobody would read it."""
+    task = asyncio.ensure_future(work)
+    watch = asyncio.ensure_future(request.receive())
+    try:
+        await asyncio.wait((task, watch), return_when=asyncio.FIRST_COMPLETED)
+        if not task.done() and watch.result()["type"] == "http.disconnect":
+            raise ClientGoneError
+        return await task
+    finally:
+        watch.cancel()
+        if not task.done():
+            task.cancel()
+
+
+def _abandoned(record: RequestRecord) -> Response:
+    record.is_abandoned = True
+    return Response(status_code=_CLIENT_CLOSED_REQUEST)

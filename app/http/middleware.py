@@ -1,0 +1,115 @@
+"""Around every request, as plain ASGI: its id, its record, one log line, metrics, and a last net.
+
+An exception that nobody named ends here: logged once with its traceback, answered as a bare 500.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from typing import Any, Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.errors import GatewayError
+from app.http.problems import problem_response
+from app.http.record import RequestRecord
+from app.metrics import Metrics
+
+REQUEST_ID_HEADER: Final = "X-Request-Id"
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+_SERVER_ERROR: Final = 500
+_UNROUTED: Final = "(none)"
+_QUIET: Final = frozenset({"/livez", "/readyz", "/healthz", "/metrics"})
+"""Probed every few seconds: logged at debug. Readiness logs its changes itself."""
+_SECURITY_HEADERS: Final = {"X-Content-Type-Options": "nosniff"}
+
+
+class Observe:
+    """ASGI middleware: see the module."""
+
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, log: Any) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._log = log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request; lifespan events pass through."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        record = RequestRecord(_request_id(scope), time.monotonic())
+        scope.setdefault("state", {})["record"] = record
+        status = 0
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                _add_headers(message, record)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_headers)
+        except Exception as error:  # noqa: BLE001 - the last net: every request gets an answer
+            response = problem_response(error, record)
+            if status == 0:
+                await response(scope, receive, send_with_headers)
+        finally:
+            self._finish(scope, record, status)
+
+    def _finish(self, scope: Scope, record: RequestRecord, status: int) -> None:
+        seconds = time.monotonic() - record.started_at
+        route = getattr(scope.get("route"), "path", _UNROUTED)
+        method = scope["method"] if route != _UNROUTED else "*"  # clients can invent methods
+        fields: dict[str, Any] = {
+            "request_id": record.request_id,
+            "method": scope["method"],
+            "route": route,
+            "status": status,
+            "duration_ms": round(1000 * seconds, 2),
+            **record.facts,
+        }
+        if record.is_abandoned:
+            fields["abandoned"] = True
+        self._write(route, status, record, fields)
+        self._metrics.request_done(route, method, status, seconds, problem=record.problem)
+
+    def _write(
+        self, route: str, status: int, record: RequestRecord, fields: dict[str, Any]
+    ) -> None:
+        if record.problem is not None:
+            fields["problem"] = record.problem
+        if isinstance(record.error, GatewayError):
+            fields["detail"] = record.error.detail
+            if record.error.reason is not None:
+                fields["reason"] = record.error.reason
+        is_ours = isinstance(record.error, GatewayError)
+        if route in _QUIET and (is_ours or status < _SERVER_ERROR):
+            self._log.debug("request", **fields)
+        elif status >= _SERVER_ERROR:
+            self._log.error("request", **fields, exc_info=None if is_ours else record.error)
+        else:
+            self._log.info("request", **fields)
+
+
+def _request_id(scope: Scope) -> str:
+    """The client's id if it is harmless in logs and headers, else a new one."""
+    given = Headers(scope=scope).get(REQUEST_ID_HEADER)
+    return given if given and _REQUEST_ID.fullmatch(given) else _new_request_id()
+
+
+def _new_request_id() -> str:
+    """128 random bits; unique is enough, and the system's secure source costs a system call."""
+    return f"{random.getrandbits(128):032x}"
+
+
+def _add_headers(message: Message, record: RequestRecord) -> None:
+    headers = MutableHeaders(scope=message)
+    headers[REQUEST_ID_HEADER] = record.request_id
+    if record.server_timing is not None:
+        headers["Server-Timing"] = record.server_timing
+    for name, value in _SECURITY_HEADERS.items():
+        headers.setdefault(name, value)

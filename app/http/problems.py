@@ -1,0 +1,153 @@
+"""Errors to HTTP, the only such map: RFC 9457 problem details for every answer that is not 2xx.
+
+docs/api.md has a row for each `type`; a test walks the tree of errors and the table.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi.exceptions import RequestValidationError
+from pydantic_core import to_json
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app import errors
+from app.http.record import RequestRecord
+
+TYPE_PREFIX: Final = "/problems/"
+MEDIA_TYPE: Final = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemType:
+    """One row of the table."""
+
+    status: int
+    slug: str
+    title: str
+
+
+_INTERNAL: Final = ProblemType(500, "internal-error", "The gateway failed")
+
+PROBLEM_TYPES: Final[dict[type[errors.GatewayError], ProblemType]] = {
+    errors.GatewayError: _INTERNAL,
+    errors.RequestError: ProblemType(400, "bad-request", "The request cannot be understood"),
+    errors.InvalidImageError: ProblemType(422, "invalid-image", "The image cannot be decoded"),
+    errors.UnsupportedMediaTypeError: ProblemType(
+        415, "unsupported-media-type", "The body's content type is not supported"
+    ),
+    errors.PayloadTooLargeError: ProblemType(
+        413, "payload-too-large", "The request body is too large"
+    ),
+    errors.ImageTooLargeError: ProblemType(413, "image-too-large", "The image is too large"),
+    errors.InvalidParameterError: ProblemType(
+        422, "invalid-parameter", "A parameter has a value that is not allowed"
+    ),
+    errors.ModelError: ProblemType(502, "model-unusable", "The model cannot be used"),
+    errors.ModelNotFoundError: ProblemType(404, "model-not-found", "There is no such model"),
+    errors.ModelVersionNotFoundError: ProblemType(
+        404, "model-version-not-found", "There is no such version of the model"
+    ),
+    errors.OverloadedError: ProblemType(429, "overloaded", "Too much work is waiting"),
+    errors.DeadlineExceededError: ProblemType(504, "deadline-exceeded", "The deadline passed"),
+    errors.ModelServerError: ProblemType(502, "model-server-error", "The model server failed"),
+    errors.RefusedByModelServerError: ProblemType(
+        502, "refused-by-model-server", "The model server refused the request"
+    ),
+    errors.ModelServerUnavailableError: ProblemType(
+        503, "model-server-unavailable", "The model server cannot be reached"
+    ),
+    errors.ModelNotReadyError: ProblemType(503, "model-not-ready", "The model is not ready"),
+}
+
+HTTP_PROBLEM_TYPES: Final[dict[int, ProblemType]] = {
+    404: ProblemType(404, "not-found", "There is nothing at this path"),
+    405: ProblemType(405, "method-not-allowed", "The path does not take this method"),
+}
+
+
+def problem_type(error: Exception) -> ProblemType:
+    """The row for an error: its class's, or the nearest ancestor's."""
+    for ancestor in type(error).__mro__:
+        if (found := PROBLEM_TYPES.get(ancestor)) is not None:
+            return found
+    return _INTERNAL
+
+
+def problem_body(error: Exception, *, request_id: str | None = None) -> dict[str, Any]:
+    """The problem as a mapping; of unknown exceptions it says nothing but that they happened."""
+    kind = problem_type(error)
+    body: dict[str, Any] = {
+        "type": TYPE_PREFIX + kind.slug,
+        "title": kind.title,
+        "status": kind.status,
+    }
+    if isinstance(error, errors.GatewayError):
+        body["detail"] = error.detail
+    if isinstance(error, errors.InvalidParameterError):
+        body["parameter"] = error.parameter
+    if request_id is not None:
+        body["request_id"] = request_id
+    return body
+
+
+def problem_response(error: Exception, record: RequestRecord) -> Response:
+    """The answer to an error; notes the problem on the request's record."""
+    record.problem, record.error = problem_type(error).slug, error
+    headers = _retry_after(error)
+    return _response(problem_body(error, request_id=record.request_id), headers)
+
+
+def http_problem_response(error: HTTPException, record: RequestRecord) -> Response:
+    """The answer to what routing refuses: unknown paths, wrong methods."""
+    phrase = HTTPStatus(error.status_code).phrase
+    kind = HTTP_PROBLEM_TYPES.get(error.status_code) or ProblemType(
+        error.status_code, phrase.lower().replace(" ", "-"), phrase
+    )
+    record.problem = kind.slug
+    body = {
+        "type": TYPE_PREFIX + kind.slug,
+        "title": kind.title,
+        "status": kind.status,
+        "request_id": record.request_id,
+    }
+    return _response(body, error.headers)
+
+
+async def on_gateway_error(request: Request, error: Exception) -> Response:
+    """Starlette exception handler."""
+    return problem_response(error, request.state.record)
+
+
+async def on_http_exception(request: Request, error: Exception) -> Response:
+    """Starlette exception handler."""
+    if not isinstance(error, HTTPException):
+        return problem_response(error, request.state.record)
+    return http_problem_response(error, request.state.record)
+
+
+async def on_validation_error(request: Request, error: Exception) -> Response:
+    """Starlette exception handler: FastAPI found a parameter wrong."""
+    if not isinstance(error, RequestValidationError):
+        return problem_response(error, request.state.record)
+    first = error.errors()[0]
+    parameter = str(first["loc"][-1])
+    ours = errors.InvalidParameterError(parameter, str(first["msg"]))
+    return problem_response(ours, request.state.record)
+
+
+def _response(body: Mapping[str, Any], headers: Mapping[str, str] | None) -> Response:
+    return Response(
+        to_json(body), status_code=body["status"], headers=headers, media_type=MEDIA_TYPE
+    )
+
+
+def _retry_after(error: Exception) -> dict[str, str]:
+    seconds: float | None = getattr(error, "retry_after_seconds", None)
+    return {} if seconds is None else {"Retry-After": str(max(1, math.ceil(seconds)))}

@@ -1,0 +1,26 @@
+"""What the routes use, built once by `app.main.create_app`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.classify.admission import Admission
+from app.classify.catalog import Catalog
+from app.classify.classifier import Classifier
+from app.classify.readiness import Readiness
+from app.metrics import Metrics
+from app.model_server.pool import ModelServerPool
+from app.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """One gateway's parts."""
+
+    settings: Settings
+    server: ModelServerPool
+    catalog: Catalog
+    classifier: Classifier
+    admission: Admission
+    readiness: Readiness
+    metrics: Metrics

@@ -1,1 +1,0 @@
-"""Messages on the wire: TensorFlow Serving's protocol without TensorFlow."""

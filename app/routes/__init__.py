@@ -1,1 +1,0 @@
-"""HTTP in: each module declares routes and calls one use case."""

@@ -1,0 +1,121 @@
+"""Ready: traffic proves it for a second, then one grey image has to."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from app.classify.catalog import Catalog, ModelVersion
+from app.classify.image_signature import ImageSignature, Question
+from app.classify.predictions import Scores
+from app.classify.readiness import Readiness
+from contract.pixels import ImageSpec
+from protocol.client import Prediction
+from protocol.models import Metadata, ModelSpec, State, VersionStatus
+
+pytestmark = pytest.mark.anyio
+
+MODEL = ModelVersion(
+    name="m",
+    version=3,
+    signature=ImageSignature(
+        image=ImageSpec(height=2, width=2),
+        k=1,
+        question=Question("serving_default", "x", "uint8", (2, 2, 3), ("y",)),
+        reader=Scores("y", 1),
+    ),
+    card=None,
+)
+
+
+class Server:
+    """A model server that counts who asks it."""
+
+    reports_version = True
+
+    def __init__(self):
+        self.predictions = 0
+        self.state = State.AVAILABLE
+        self.score = 0.5
+
+    def encode_row(self, row):
+        return row.tobytes()
+
+    async def statuses(self, _, *, timeout_seconds):
+        assert timeout_seconds > 0
+        return [VersionStatus(3, self.state)]
+
+    async def metadata(self, _, *, timeout_seconds):
+        assert timeout_seconds > 0
+        return Metadata("m", 3, {})
+
+    async def predict(self, spec, tensor, *, outputs, timeout_seconds):
+        assert (spec.version, len(tensor.rows[0]), outputs) == (3, 12, ("y",))
+        assert timeout_seconds > 0
+        self.predictions += 1
+        return Prediction(3, {"y": np.array([[self.score]])})
+
+
+class Bench:
+    def __init__(self):
+        self.now = 100.0
+        self.server = Server()
+        self.catalog = Catalog(self.server, {}, clock=lambda: self.now)
+        self.catalog._versions["m", 3] = MODEL
+        self.changes = []
+        self.readiness = Readiness(
+            self.server,
+            self.catalog,
+            ("m",),
+            clock=lambda: self.now,
+            on_change=self.changes.append,
+        )
+
+    async def is_ready(self):
+        return (await self.readiness.report()).is_ready
+
+
+@pytest.fixture
+def bench():
+    return Bench()
+
+
+async def test_without_traffic_an_image_is_sent_at_most_once_a_second(bench):
+    assert [await bench.is_ready() for _ in range(3)] == [True] * 3
+    assert bench.server.predictions == 1
+    bench.now += 1.5
+    assert await bench.is_ready()
+    assert bench.server.predictions == 2
+
+
+async def test_an_answer_proves_the_model_for_a_second(bench):
+    bench.catalog.note_answer(ModelSpec("m"), MODEL)
+    report = await bench.readiness.report()
+    assert (report.is_ready, report.models[0].version) == (True, 3)
+    assert bench.server.predictions == 0
+    bench.now += 1.5
+    assert await bench.is_ready()
+    assert bench.server.predictions == 1
+
+
+@pytest.mark.parametrize("spec", [ModelSpec("m", 3), ModelSpec("m", version_label="canary")])
+async def test_an_answer_of_a_version_that_was_asked_by_name_proves_nothing(bench, spec):
+    bench.catalog.note_answer(spec, MODEL)
+    assert await bench.is_ready()
+    assert bench.server.predictions == 1
+
+
+async def test_an_available_version_that_answers_nonsense_is_not_ready(bench):
+    bench.server.score = float("nan")
+    assert not await bench.is_ready()
+    bench.server.score = 0.5
+    bench.server.state = State.LOADING
+    bench.now += 1.5
+    report = await bench.readiness.report()
+    assert report.detail == "m: no version is available"
+    assert len(bench.changes) == 2
+
+
+async def test_a_gateway_that_is_about_to_stop_is_not_ready(bench):
+    bench.readiness.is_draining = True
+    assert not await bench.is_ready()
