@@ -45,6 +45,12 @@ def pytest_addoption(parser):
     )
 
 
+@pytest.fixture(scope="session")
+def anyio_backend():
+    """Tests marked anyio run on asyncio, which is what the gateway runs on."""
+    return "asyncio"
+
+
 def program(request, name):
     """The path of an outside program, or a skip (a failure with --require-NAME)."""
     for each in REQUIREMENTS[name]:

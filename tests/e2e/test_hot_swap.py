@@ -55,26 +55,28 @@ async def steady_load(url, data, until):
     return responses
 
 
-def test_a_version_published_under_load_loses_no_request(publish, tmp_path):
-    publish(1)
+async def load_while(publish, urls):
+    """Steady load on each URL until the version is out; the responses by URL."""
     data = encoded(photographs()["cat"][:64, :64], "PNG")
+    publishing = asyncio.create_task(asyncio.to_thread(publish, 2))
+    loads = [
+        steady_load(url, data, lambda elapsed: elapsed > SECONDS and publishing.done())
+        for url in urls
+    ]
+    responses = await asyncio.gather(*loads)
+    await publishing
+    return responses
 
-    async def scenario(urls):
-        publishing = asyncio.create_task(asyncio.to_thread(publish, 2))
-        loads = [
-            steady_load(url, data, lambda elapsed: elapsed > SECONDS and publishing.done())
-            for url in urls
-        ]
-        responses = await asyncio.gather(*loads)
-        await publishing
-        return responses
 
+@pytest.mark.anyio
+async def test_a_version_published_under_load_loses_no_request(publish, tmp_path):
+    await asyncio.to_thread(publish, 1)
     with (
         stack.model_server(tmp_path / "models", "--file_system_poll_wait_seconds=1") as server,
         stack.gateway(server.url("grpc"), "swapped", tmp_path / "grpc.log") as over_grpc,
         stack.gateway(server.url("http"), "swapped", tmp_path / "rest.log") as over_rest,
     ):
-        both = asyncio.run(scenario([over_grpc.url, over_rest.url]))
+        both = await load_while(publish, [over_grpc.url, over_rest.url])
     for responses in both:
         assert Counter(status for status, _ in responses) == {200: len(responses)}
         assert len(responses) >= REQUESTS_PER_SECOND * SECONDS * 0.9

@@ -1,6 +1,7 @@
 """Photographs through the whole chain, against Keras on the very same pixels."""
 
 import json
+from dataclasses import dataclass
 
 import httpx
 import numpy as np
@@ -60,56 +61,54 @@ def jpegs():
     return {name: encoded(pixels) for name, pixels in photographs().items()}
 
 
-@pytest.fixture(scope="module")
-def published(tmp_path_factory):
-    """All four, published from weights files; Keras' probabilities per photograph."""
+@dataclass(frozen=True)
+class Published:
+    """One application behind a gateway, and Keras' probabilities per photograph."""
+
+    url: str
+    expected: dict[str, np.ndarray]
+
+
+# One fixture per application: all four in one would outlast a test's time on a slow machine.
+@pytest.fixture(scope="module", params=APPLICATIONS)
+def published(request, tmp_path_factory):
+    """Publish the application from a weights file and serve it."""
     import keras  # noqa: PLC0415 - seconds
 
-    folder = tmp_path_factory.mktemp("applications")
+    application = request.param
+    folder = tmp_path_factory.mktemp(application)
     labels = folder / "labels.json"
     labels.write_text(json.dumps({str(i): [f"n{i:08d}", f"thing {i}"] for i in range(1000)}))
-    expected = {}
-    for application in APPLICATIONS:
-        model = spread_weights(keras, application)
-        weights = folder / f"{application}.weights.h5"
-        model.save_weights(weights)
-        answers = np.asarray(model.predict(network_input(keras, application), verbose=0))
-        expected[application] = dict(zip(jpegs(), answers, strict=True))
-        stack.export(
-            "export",
-            "--application", application,
-            "--weights", str(weights),
-            "--labels", str(labels),
-            "--name", application,
-            "--base-path", str(folder / "models"),
-        )  # fmt: skip
-    return folder / "models", expected
-
-
-@pytest.fixture(scope="module")
-def parity_gateway(published, tmp_path_factory):
-    models, _ = published
-    log = tmp_path_factory.mktemp("parity") / "gateway.log"
+    model = spread_weights(keras, application)
+    weights = folder / f"{application}.weights.h5"
+    model.save_weights(weights)
+    answers = np.asarray(model.predict(network_input(keras, application), verbose=0))
+    stack.export(
+        "export",
+        "--application", application,
+        "--weights", str(weights),
+        "--labels", str(labels),
+        "--name", application,
+        "--base-path", str(folder / "models"),
+    )  # fmt: skip
     with (
-        stack.model_server(models) as server,
-        stack.gateway(server.url("grpc"), "MobileNetV2", log) as running,
+        stack.model_server(folder / "models") as server,
+        stack.gateway(server.url("grpc"), application, folder / "gateway.log") as running,
     ):
-        yield running
+        yield Published(running.url, dict(zip(jpegs(), answers, strict=True)))
 
 
-@pytest.mark.parametrize("application", APPLICATIONS)
-def test_photographs_get_keras_top_five(application, published, parity_gateway):
-    _, expected = published
+def test_photographs_get_keras_top_five(published):
     for name, data in jpegs().items():
         response = httpx.post(
-            f"{parity_gateway.url}/classify?model={application}&top_k=5",
+            f"{published.url}/classify?top_k=5",
             content=data,
             headers={"Content-Type": "image/jpeg"},
             timeout=60,
         )
         assert response.status_code == 200, response.text
         predictions = response.json()["predictions"]
-        probabilities = expected[application][name]
+        probabilities = published.expected[name]
         best = np.argsort(-probabilities, kind="stable")[:5]
         assert [each["class_index"] for each in predictions] == best.tolist(), name
         assert [each["label"] for each in predictions] == [f"thing {index}" for index in best]

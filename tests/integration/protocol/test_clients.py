@@ -195,13 +195,18 @@ def test_an_answer_that_is_none_is_said_to_be_none(body):
     ],
 )
 def test_an_error_of_http_is_a_code(status, body, code, message):
-    with answering(body, status) as url, BlockingClient(url, timeout_seconds=10) as client:
-        with pytest.raises(CallError) as error:
-            client.statuses("m")
+    with (
+        answering(body, status) as url,
+        BlockingClient(url, timeout_seconds=10) as client,
+        pytest.raises(CallError) as error,
+    ):
+        client.statuses("m")
     assert (error.value.code, error.value.message) == (code, message)
 
 
-@pytest.mark.parametrize("url", ["localhost:8500", "ftp://host:1", "grpc://", "dns:x", "http://host:85O1"])
+@pytest.mark.parametrize(
+    "url", ["localhost:8500", "ftp://host:1", "grpc://", "dns:x", "http://host:85O1"]
+)
 def test_a_url_of_another_kind_is_named_in_the_error(url):
     with pytest.raises(ValueError, match=r"write grpc://host:8500 or http://host:8501") as error:
         BlockingClient(url, timeout_seconds=1)

@@ -13,7 +13,7 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from serving import tensors
+from protocol import tensors
 from tests.support import fixture_models
 
 IMAGE = np.zeros((1, 8, 8, 3), np.uint8)
@@ -76,7 +76,7 @@ def predict_request(name, signature="", *, version=None, label=None, **inputs):
     if label is not None:
         request.model_spec.version_label = label
     for alias, array in inputs.items():
-        request.inputs[alias].CopyFrom(tensors.proto_from_array(np.asarray(array)))
+        tensors.write_proto(np.asarray(array), request.inputs[alias])
     return request
 
 

@@ -11,14 +11,16 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from serving import saved_model
-from serving.batching import BatchedServable, BatchingParameters
-from serving.core.errors import Code, ServingError
-from serving.inference import Lease, ModelSpec
-from serving.loading import ModelLoader
+from protocol.codes import Code
+from protocol.models import ModelSpec
+from serving.core.errors import ServingError
+from serving.engine import BatchingParameters, EngineOptions, import_engine
+from serving.inference.batching import BatchedServable
+from serving.inference.loading import ModelLoader
+from serving.inference.use_cases import Lease
+from serving.inference.warmup import RECORDS_FILE
 from serving.monitoring import Metrics
 from serving.options import Options
-from serving.warmup import RECORDS_FILE
 from tests.support.fixture_models import copy_version
 
 X = np.ones((1, 3), np.float32)
@@ -29,13 +31,13 @@ def lease(servable):
 
 
 def load(path, **options):
-    return ModelLoader(Options(**options), None, Metrics())("t", 1, str(path))
+    return ModelLoader(import_engine, Options(**options), None, Metrics())("t", 1, str(path))
 
 
 @pytest.fixture(scope="module")
 def types(models):
     """Model t, loaded."""
-    servable = saved_model.load(str(models / "t" / "1"), saved_model.SessionOptions())
+    servable = import_engine().load(str(models / "t" / "1"), EngineOptions())
     yield lease(servable)
     servable.close()
 
@@ -69,7 +71,7 @@ def test_signatures_describe_their_tensors(types):
 
 def test_a_directory_without_a_model_is_not_found(tmp_path):
     with pytest.raises(ServingError) as caught:
-        saved_model.load(str(tmp_path), saved_model.SessionOptions())
+        import_engine().load(str(tmp_path), EngineOptions())
     assert caught.value.code is Code.NOT_FOUND
     assert caught.value.message.endswith(f"Specified file path: {tmp_path}")
 
@@ -78,13 +80,13 @@ def test_a_directory_without_a_model_is_not_found(tmp_path):
 def test_a_broken_saved_model_is_an_error_of_its_version(tmp_path, content):
     (tmp_path / "saved_model.pb").write_bytes(content)
     with pytest.raises(ServingError):
-        saved_model.load(str(tmp_path), saved_model.SessionOptions())
+        import_engine().load(str(tmp_path), EngineOptions())
 
 
 def test_unknown_tags_are_not_found(models):
-    options = saved_model.SessionOptions(tags=frozenset({"gpu"}))
+    options = EngineOptions(tags=frozenset({"gpu"}))
     with pytest.raises(ServingError, match=r"matching supplied tags: \{ gpu \}"):
-        saved_model.load(str(models / "c" / "1"), options)
+        import_engine().load(str(models / "c" / "1"), options)
 
 
 def test_bfloat16_is_close_to_float32(models):
@@ -153,8 +155,9 @@ def test_a_corrupt_record_file_keeps_the_version_from_loading(models, tmp_path):
     version = with_records(models, tmp_path, [predict_log(X)])
     path = Path(version, RECORDS_FILE)
     path.write_bytes(path.read_bytes()[:-3])
-    with pytest.raises(ServingError):
+    with pytest.raises(ServingError) as caught:
         load(version)
+    assert caught.value.code is Code.DATA_LOSS
 
 
 @pytest.fixture(scope="module")
@@ -168,8 +171,8 @@ def batched(models):
         allowed_batch_sizes=(4, 8),
     )
     servable = BatchedServable(
-        saved_model.load(str(models / "t" / "1"), saved_model.SessionOptions()),
-        saved_model.BatchQueues(parameters),
+        import_engine().load(str(models / "t" / "1"), EngineOptions()),
+        import_engine().queue_set(parameters),
         parameters,
         threading.BoundedSemaphore(parameters.num_batch_threads),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.serving_soak import soak
+from tests.support.swaps import soak
 
 
 def test_swaps_under_load_fail_no_request_and_keep_no_memory(tmp_path):
