@@ -85,7 +85,7 @@ def running_model_server(
             yield server
             return
         finally:
-            server.process.kill()
+            server.process.end()
     raise AssertionError(f"no free port in {_ATTEMPTS} attempts")
 
 
