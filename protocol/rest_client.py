@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -152,23 +152,14 @@ def _array(values: Any) -> Array:
         if numbers.dtype.kind not in "biuf":
             raise ValueError(f"{type(first).__name__} is no element of a tensor")
         return numbers
-    shape = _shape(values)
-    texts = np.empty(len(leaves := list(_leaves(values))), np.object_)
-    texts[:] = leaves
-    return texts.reshape(shape)
+    leaves = np.array(values, np.object_)  # of ragged lists it makes an array of lists
+    flat = leaves.ravel()
+    flat[:] = [leaf.encode() if isinstance(leaf, str) else _decoded(leaf) for leaf in flat]
+    return leaves
 
 
-def _shape(values: Any) -> tuple[int, ...]:
-    return (len(values), *_shape(values[0])) if isinstance(values, list) else ()
-
-
-def _leaves(values: Any) -> Iterator[bytes]:
-    if isinstance(values, list):
-        for each in values:
-            yield from _leaves(each)
-    elif isinstance(values, dict):
-        yield base64.b64decode(values["b64"], validate=True)
-    elif isinstance(values, str):
-        yield values.encode()
-    else:
-        raise ValueError(f"{type(values).__name__} among strings")  # noqa: TRY004 - of the answer
+def _decoded(leaf: Any) -> bytes:
+    """The bytes of {"b64": "..."}."""
+    if not isinstance(leaf, dict):
+        raise ValueError(f"{type(leaf).__name__} among strings")  # noqa: TRY004 - of the answer
+    return base64.b64decode(leaf["b64"], validate=True)
