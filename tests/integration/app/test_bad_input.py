@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from io import BytesIO
 
 import numpy as np
@@ -12,7 +10,7 @@ from PIL import Image
 
 from tests.support.fake_model_server import FakeVersion, running_fake
 from tests.support.gateway import running_gateway
-from tests.support.pictures import encoded
+from tests.support.pictures import encoded, png_bomb
 
 
 @pytest.fixture(scope="module")
@@ -41,23 +39,6 @@ def expect(response, status, slug):
     assert body["title"]
     assert body["request_id"] == response.headers["X-Request-Id"]
     return body
-
-
-def png_bomb(side=20_000):
-    """A correct PNG of side x side grey pixels, about 0.4 MB."""
-
-    def chunk(kind, data):
-        return (
-            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        )
-
-    squeeze = zlib.compressobj(9)
-    row = bytes(side + 1)
-    pixels = b"".join(squeeze.compress(row) for _ in range(side)) + squeeze.flush()
-    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
-    )
 
 
 def raw(gateway, content, media_type="image/jpeg", **params):

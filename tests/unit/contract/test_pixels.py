@@ -179,7 +179,7 @@ def png_with_a_text_bomb():
         (b"\x89PNG\r\n\x1a\n" + bytes(64), UnsupportedImageFormatError),
         (png_with_a_text_bomb(), CorruptImageError),
         (saved(Image.new("RGB", (8, 8)), "TIFF"), UnsupportedImageFormatError),
-        (png_bomb(), ImageTooLargeError),
+        (png_bomb(9_000, 9_000), ImageTooLargeError),
         (png_bomb(40_000, 10), ImageTooLargeError),
     ],
     ids=[
