@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from contract.pixels import ImageSpec
+from contract.image_spec import ImageSpec
 
 Task = Literal["single_label", "multi_label"]
 """`single_label`: softmax, probabilities sum to 1. `multi_label`: one sigmoid per class."""

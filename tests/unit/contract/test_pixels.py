@@ -199,6 +199,17 @@ def test_bad_bytes_are_told_apart(data, error):
         decode(data, SPEC)
 
 
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("factors", [0x00, 0x01, 0x10])
+def test_a_jpeg_whose_components_have_no_samples_is_damaged(progressive, factors):
+    data = bytearray(saved(Image.new("RGB", (32, 32)), "JPEG", progressive=progressive))
+    frame = data.index(b"\xff\xc2" if progressive else b"\xff\xc0")
+    for component in range(3):
+        data[frame + 11 + 3 * component] = factors
+    with pytest.raises(CorruptImageError):
+        decode(bytes(data), ImageSpec(height=8, width=8))
+
+
 def test_limits_hold_exactly_at_the_bound():
     data = saved(Image.new("RGB", (100, 50)), "PNG")
     assert decode(data, SPEC, Limits(max_pixels=5000)).shape == (48, 64, 3)
