@@ -10,18 +10,23 @@ from urllib.parse import urlsplit
 
 from protocol.client import Array, Client, Input, Prediction
 from protocol.models import Metadata, ModelSpec, VersionStatus
-from protocol.schemes import client_class
+from protocol.schemes import SCHEMES, Scheme, client_class
+from protocol.tls import Tls
 
 
 class BlockingClient:
-    """One model server at `grpc://host:port` or `http(s)://host:port`; a context manager.
+    """One model server at `grpc(s)://host:port` or `http(s)://host:port`; a context manager.
+
+    With an s the connection is encrypted, and certificates must come from the authorities that
+    come with the libraries, or from `tls`.
 
     Raises:
         ValueError: the URL is neither.
     """
 
-    def __init__(self, url: str, *, timeout_seconds: float) -> None:
-        self.scheme, self._address = _split(url)
+    def __init__(self, url: str, *, timeout_seconds: float, tls: Tls | None = None) -> None:
+        self.scheme, is_secure, self._address = _split(url)
+        self._tls = (tls or Tls.load()) if is_secure else None
         self._timeout_seconds = timeout_seconds
         self._runner = asyncio.Runner()
         self._client = self._runner.run(self._connect())
@@ -58,16 +63,18 @@ class BlockingClient:
             self._runner.run(self._client.aclose())
 
     async def _connect(self) -> Client:
-        return client_class("grpc" if self.scheme == "grpc" else "http")(self._address)
+        return client_class(self.scheme)(self._address, self._tls)
 
 
-def _split(url: str) -> tuple[str, str]:
-    """Scheme, and what a client's constructor takes."""
+def _split(url: str) -> tuple[Scheme, bool, str]:
+    """The protocol, whether it is encrypted, and what a client's constructor takes."""
     parts = urlsplit(url)
     try:
         is_address = bool(parts.hostname) and parts.port != 0
     except ValueError:  # a port that is no number
         is_address = False
-    if not is_address or parts.scheme not in {"grpc", "http", "https"}:
+    if not is_address or parts.scheme not in SCHEMES or parts.path.strip("/"):
         raise ValueError(f"{url}: write grpc://host:8500 or http://host:8501")
-    return parts.scheme, parts.netloc if parts.scheme == "grpc" else url.rstrip("/")
+    scheme, is_secure = SCHEMES[parts.scheme]
+    port = "" if parts.port or scheme == "grpc" else ":443" if is_secure else ":80"
+    return scheme, is_secure, parts.netloc + port

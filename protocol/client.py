@@ -1,7 +1,7 @@
 """The seam between a program and a model server, whichever protocol lies between them.
 
-Inputs travel as rows: each encoded by `encode_row`, where and when the caller likes (the gateway
-does it in worker threads), so that forming a batch is a join and not an encoding.
+Inputs travel as rows: each encoded as the client says (see `rows`), where and when the caller likes
+(the gateway does it in worker processes), so that forming a batch is a join and not an encoding.
 
     ProtocolError
     ├── CallError     the model server answered an error, or nobody answered
@@ -19,9 +19,12 @@ import numpy.typing as npt
 
 from protocol.codes import Code
 from protocol.models import Metadata, ModelSpec, VersionStatus
+from protocol.rows import ENCODERS, RowEncoding
+from protocol.tls import Tls
 
 Array = npt.NDArray[Any]
-Row = npt.NDArray[np.generic] | bytes
+Headers = Sequence[tuple[str, str]]
+"""Names in lower case, and values, both ASCII."""
 
 
 class ProtocolError(Exception):
@@ -43,7 +46,7 @@ class AnswerError(ProtocolError):
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One input tensor: `rows` encoded by `encode_row` of the client that sends it."""
+    """One input tensor: `rows` in the encoding of the client that sends it."""
 
     name: str
     dtype: str
@@ -59,7 +62,7 @@ class Input:
             name=name,
             dtype="string" if is_text else array.dtype.name,
             row_shape=array.shape[1:],
-            rows=[client.encode_row(row) for row in array],
+            rows=[ENCODERS[client.row_encoding](row) for row in array],
         )
 
 
@@ -72,19 +75,20 @@ class Prediction:
 
 
 class Client(Protocol):
-    """One model server, by its `host:port`. Every call raises ProtocolError and nothing else."""
+    """One model server, by its `host:port`. Every call raises ProtocolError and nothing else.
 
-    def __init__(self, address: str) -> None: ...
+    With `tls` the connection is encrypted and the server proves who it is.
+    """
+
+    def __init__(self, address: str, tls: Tls | None = None) -> None: ...
 
     reports_version: bool
     """Whether an answer names its version; if not, it is the one that was asked for."""
     prefers_strings: bool
     """Whether pixels travel better as one string than as a tensor of numbers."""
 
-    @staticmethod
-    def encode_row(row: Row, /) -> bytes:
-        """Encode one row of an input; thread-safe."""
-        ...
+    row_encoding: RowEncoding
+    """How the rows of an input are encoded."""
 
     async def predict(
         self,
@@ -93,6 +97,7 @@ class Client(Protocol):
         *,
         outputs: Sequence[str] = (),
         timeout_seconds: float,
+        headers: Headers = (),
     ) -> Prediction:
         """Run one signature on one batch.
 
@@ -102,6 +107,7 @@ class Client(Protocol):
             outputs: the wanted ones; empty means all. Over REST the single output of a signature
                 comes without its name: it gets the name that is wanted, "" without one.
             timeout_seconds: from now until the answer.
+            headers: go with the call: metadata over gRPC, headers over REST.
         """
         ...
 

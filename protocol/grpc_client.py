@@ -9,11 +9,13 @@ import grpc
 import grpc.aio
 from google.protobuf.message import DecodeError
 
-from protocol.client import AnswerError, CallError, Input, Prediction, Row
+from protocol.client import AnswerError, CallError, Headers, Input, Prediction
 from protocol.codes import Code
 from protocol.messages import inference_pb2, model_pb2
 from protocol.models import Metadata, ModelSpec, VersionStatus
+from protocol.rows import RowEncoding
 from protocol.tensors import array_from_proto, proto_from_rows
+from protocol.tls import Tls
 from protocol.wire import SIGNATURE_DEF, read_signatures, read_statuses, write_model_spec
 
 PREDICTION_SERVICE: Final = "/tensorflow.serving.PredictionService/"
@@ -37,9 +39,10 @@ class GrpcClient:
 
     reports_version = True
     prefers_strings = False
+    row_encoding: RowEncoding = "content"
 
-    def __init__(self, address: str) -> None:
-        self._channel = grpc.aio.insecure_channel(address, options=_CHANNEL_OPTIONS)
+    def __init__(self, address: str, tls: Tls | None = None) -> None:
+        self._channel = _channel(address, tls)
         self._predict = self._channel.unary_unary(
             f"{PREDICTION_SERVICE}Predict",
             request_serializer=inference_pb2.PredictRequest.SerializeToString,
@@ -56,11 +59,6 @@ class GrpcClient:
             response_deserializer=model_pb2.GetModelStatusResponse.FromString,
         )
 
-    @staticmethod
-    def encode_row(row: Row) -> bytes:
-        """The row's memory, as tensor_content holds it."""
-        return row if isinstance(row, bytes) else row.tobytes()
-
     async def predict(
         self,
         spec: ModelSpec,
@@ -68,12 +66,13 @@ class GrpcClient:
         *,
         outputs: Sequence[str] = (),
         timeout_seconds: float,
+        headers: Headers = (),
     ) -> Prediction:
         """See `Client.predict`."""
         request = inference_pb2.PredictRequest(output_filter=outputs)
         write_model_spec(spec, request.model_spec)
         proto_from_rows(tensor.dtype, tensor.row_shape, tensor.rows, request.inputs[tensor.name])
-        response = await _answer(self._predict(request, timeout=timeout_seconds))
+        response = await _answer(self._predict(request, timeout=timeout_seconds, metadata=headers))
         try:
             arrays = {name: array_from_proto(proto) for name, proto in response.outputs.items()}
         except ValueError as error:
@@ -102,6 +101,14 @@ class GrpcClient:
     async def aclose(self) -> None:
         """Close the channel; RPCs in flight end as cancelled."""
         await self._channel.close(None)
+
+
+def _channel(address: str, tls: Tls | None) -> grpc.aio.Channel:
+    if tls is None:
+        return grpc.aio.insecure_channel(address, options=_CHANNEL_OPTIONS)
+    credentials = grpc.ssl_channel_credentials(tls.ca, tls.key, tls.certificate)
+    name = [("grpc.ssl_target_name_override", tls.server_name)] if tls.server_name else []
+    return grpc.aio.secure_channel(address, credentials, options=[*_CHANNEL_OPTIONS, *name])
 
 
 async def _answer(call: Any) -> Any:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from protocol.client import Client
 
 Scheme = Literal["grpc", "http"]
+"""What is spoken, encrypted or not."""
+
+SCHEMES: Final[dict[str, tuple[Scheme, bool]]] = {
+    "grpc": ("grpc", False),
+    "grpcs": ("grpc", True),
+    "http": ("http", False),
+    "https": ("http", True),
+}
+"""As URLs write it: the protocol, and whether it is encrypted."""
 
 
 def client_class(scheme: Scheme) -> type[Client]:
