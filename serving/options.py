@@ -27,6 +27,11 @@ def _four_per_core() -> int:
 class Options:
     """The flags, named and spelled as on the command line."""
 
+    host: str = _flag(
+        "127.0.0.1",
+        "Address that both ports listen on; 0.0.0.0 opens them to the network. Not a flag of the "
+        "real server, which always does that.",
+    )
     port: int = _flag(8500, "TCP port of gRPC; 0 for none.")
     grpc_socket_path: str = _flag("", "Also serve gRPC on this UNIX domain socket.")
     rest_api_port: int = _flag(0, "TCP port of the REST API; 0 for none.")
@@ -49,6 +54,11 @@ class Options:
     allow_version_labels_for_unavailable_models: bool = _flag(
         default=False,
         description="Let a new version label point at a version that is not available yet.",
+    )
+    enable_reload_config: bool = _flag(
+        default=False,
+        description="Answer HandleReloadConfigRequest: whoever reaches the gRPC port may load any "
+        "folder (not a flag of the real server, which always does).",
     )
     max_num_load_retries: int = _flag(5, "Retries of a version that fails to load.")
     load_retry_interval_micros: int = _flag(60_000_000, "Wait between those retries.")

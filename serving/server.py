@@ -17,6 +17,7 @@ from collections.abc import Callable
 
 from serving.config_files import read_batching_parameters, read_metrics_path, read_server_config
 from serving.core import memory
+from serving.core.addresses import host_and_port
 from serving.core.errors import invalid_argument
 from serving.core.labels import LabelMap
 from serving.core.manager import Manager
@@ -116,16 +117,18 @@ class Server:
             self._inference,
             self._configuration,
             as_content=options.enable_serialization_as_tensor_content,
+            may_reload=options.enable_reload_config,
         )
         methods = metered(services.methods(), self._metrics)
         self._grpc = GrpcServer(methods, _grpc_options(options))
         if options.rest_api_port:
-            self._rest = RestServer(self._rest_app(), options.rest_api_port)
+            self._rest = RestServer(self._rest_app(), options.host, options.rest_api_port)
         self._grpc.start()
-        _log.info("Running gRPC ModelServer at 0.0.0.0:%d ...", options.port)
+        _log.info("Running gRPC ModelServer at %s ...", host_and_port(options.host, options.port))
         if self._rest:
             self._rest.start()
-            _log.info("Exporting HTTP/REST API at:localhost:%d ...", options.rest_api_port)
+            where = host_and_port(options.host, options.rest_api_port)
+            _log.info("Exporting HTTP/REST API at:%s ...", where)
 
     def _poll_config(self) -> None:
         options = self._options
@@ -186,6 +189,7 @@ def _batching(options: Options) -> BatchingParameters | None:
 
 def _grpc_options(options: Options) -> GrpcOptions:
     return GrpcOptions(
+        host=options.host,
         port=options.port,
         socket_path=options.grpc_socket_path,
         max_threads=options.grpc_threads,

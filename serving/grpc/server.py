@@ -15,6 +15,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from protocol.codes import Code
 from serving.config_files import read_ssl_config
+from serving.core.addresses import host_and_port
 from serving.core.errors import ServingError, invalid_argument
 from serving.grpc.services import Method
 
@@ -30,6 +31,7 @@ _NO_DEADLINE_SECONDS = 365 * 24 * 3600
 class GrpcOptions:
     """Where and how to listen. Port 0: no TCP port."""
 
+    host: str
     port: int
     socket_path: str = ""
     max_threads: int = 8
@@ -107,7 +109,8 @@ class GrpcServer:
 
     def _bind(self) -> None:
         credentials = _credentials(self._options.ssl_config_file)
-        addresses = [f"0.0.0.0:{self._options.port}"] if self._options.port else []
+        port = self._options.port
+        addresses = [host_and_port(self._options.host, port)] if port else []
         if self._options.socket_path:
             addresses.append(f"unix:{self._options.socket_path}")
         for address in addresses:

@@ -11,7 +11,7 @@ from protocol.messages import config_pb2, inference_pb2, model_pb2
 from protocol.models import ModelSpec
 from protocol.wire import SIGNATURE_DEF, read_model_spec, write_model_spec, write_statuses
 from serving.config_files import checked_server_config
-from serving.core.errors import invalid_argument
+from serving.core.errors import ServingError, invalid_argument
 from serving.core.reload import Configuration
 from serving.grpc import codec
 from serving.inference.inputs import Inputs
@@ -36,11 +36,17 @@ class Services:
     """The RPCs by full method name."""
 
     def __init__(
-        self, inference: Inference, configuration: Configuration, *, as_content: bool = False
+        self,
+        inference: Inference,
+        configuration: Configuration,
+        *,
+        as_content: bool = False,
+        may_reload: bool = False,
     ) -> None:
         self._inference = inference
         self._configuration = configuration
         self._as_content = as_content
+        self._may_reload = may_reload
 
     def methods(self) -> Mapping[str, Method]:
         """What the server routes to."""
@@ -139,6 +145,12 @@ class Services:
     def _reload(
         self, request: config_pb2.ReloadConfigRequest, timeout_seconds: float | None
     ) -> config_pb2.ReloadConfigResponse:
+        if not self._may_reload:
+            raise ServingError(
+                Code.PERMISSION_DENIED,
+                "HandleReloadConfigRequest is off: it lets whoever reaches this port load any "
+                "folder. Start the server with --enable_reload_config to allow it.",
+            )
         if request.config.WhichOneof("config") != "model_config_list":
             raise invalid_argument(
                 "ServerModelConfig type not supported by HandleReloadConfigRequest. "

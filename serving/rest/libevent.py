@@ -1,7 +1,7 @@
 """HTTP/1 as libevent, TensorFlow Serving's HTTP library, treats it where uvicorn differs.
 
-The application gets the request target untouched (a fragment included), and what is no HTTP at all
-gets libevent's pages.
+The application gets the request target untouched (a fragment included), what is no HTTP at all gets
+libevent's pages, and offers to upgrade (`curl --http2`, Java's HttpClient) are as if not made.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 import zlib
 from http import HTTPStatus
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 Headers = list[tuple[bytes, bytes]]
@@ -69,12 +70,44 @@ class LibeventLikeProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Bytes from the client."""
         self._data = data
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self._feed(memoryview(data))
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):  # the latter: CONNECT
+            self.send_400_response("")
+
+    def _feed(self, data: memoryview) -> None:
+        """Parse; where the parser stops at an offer to upgrade, go on as if it were not there."""
+        while data:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as stop:
+                data = data[stop.args[0] :]
+                self._feed_without_offer()
+            else:
+                return
+
+    def _feed_without_offer(self) -> None:
+        """Give the present head, less its offer, to a new parser: the old one drops its body."""
+        line = b"%b %b HTTP/%b\r\n" % (
+            self.parser.get_method(),
+            self.url,
+            self.parser.get_http_version().encode(),
+        )
+        fields = [b"%b: %b\r\n" % each for each in self.headers if each[0] != b"upgrade"]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.feed_data(b"".join([line, *fields, b"\r\n"]))
 
     def on_headers_complete(self) -> None:
         """The parser has seen a request's head: hand its target on as it is."""
-        super().on_headers_complete()
-        self.scope["extensions"] = {TARGET_EXTENSION: {"target": self.url}}
+        if not self.parser.should_upgrade():
+            super().on_headers_complete()
+            self.scope["extensions"] = {TARGET_EXTENSION: {"target": self.url}}
+
+    def on_message_complete(self) -> None:
+        """The parser has seen a request's end."""
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the page says it all
         """Answer what the parser refused; an unknown method in a sound request line is a 501."""

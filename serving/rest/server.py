@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+from contextlib import ExitStack
 
 import uvicorn
 
 from protocol.codes import Code
+from serving.core.addresses import host_and_port
 from serving.core.errors import ServingError
 from serving.rest.app import AsgiApp
 from serving.rest.libevent import LibeventLikeProtocol
@@ -22,19 +24,13 @@ _BACKLOG = 2048
 class RestServer:
     """A listening HTTP server. `stop` drains."""
 
-    def __init__(self, app: AsgiApp, port: int) -> None:
+    def __init__(self, app: AsgiApp, host: str, port: int) -> None:
         """Bind, without answering yet.
 
         Raises:
-            ServingError: UNAVAILABLE when the port is taken.
+            ServingError: UNAVAILABLE when the port is taken, or the host is none of this machine.
         """
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            self._socket.bind(("0.0.0.0", port))
-        except OSError as error:
-            self._socket.close()
-            raise ServingError(Code.UNAVAILABLE, f"cannot listen on 0.0.0.0:{port}") from error
+        self._socket = _bound(host, port)
         config = uvicorn.Config(
             app,
             http=LibeventLikeProtocol,
@@ -62,3 +58,19 @@ class RestServer:
         """Wait for the last request; False when the time is up before."""
         self._thread.join(timeout_seconds)
         return not self._thread.is_alive()
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with ExitStack() as undo:
+            bound = undo.enter_context(socket.socket(family, kind, protocol))
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind(address)
+            undo.pop_all()
+    except OSError as error:
+        where = host_and_port(host, port)
+        raise ServingError(Code.UNAVAILABLE, f"cannot listen on {where}") from error
+    return bound

@@ -48,6 +48,7 @@ def model_server(request, tmp_path_factory):
     flags = [
         f"--model_config_file={config}",
         "--allow_version_labels_for_unavailable_models=true",
+        "--enable_reload_config",
     ]
     with running_model_server(directory, *flags) as server:
         yield ServerUnderTest(server.rest_url, server.grpc_address)

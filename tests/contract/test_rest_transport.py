@@ -14,7 +14,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from tests.support.model_server import models_config, running_model_server
 from tests.support.processes import wait_until
-from tests.support.raw_http import exchange, request_bytes
+from tests.support.raw_http import RawConnection, exchange, request_bytes
 
 PREDICT = b'{"instances": [[1, 2, 3]]}'
 DOUBLED = {"predictions": [[2.0, 4.0, 6.0]]}
@@ -97,6 +97,46 @@ def test_a_client_may_wait_for_the_go_ahead_before_its_body(rest_url):
         assert connection.recv(1000).startswith(b"HTTP/1.1 100 Continue")
         connection.sendall(PREDICT)
         assert connection.recv(1000).startswith(b"HTTP/1.1 200 OK")
+
+
+JAVA = (
+    b"POST /v1/models/t:predict HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+    b"Content-Length: 26\r\nHost: 127.0.0.1:8077\r\n"
+    b"HTTP2-Settings: AAEAAEAAAAIAAAAAAAMAAAAAAAQBAAAAAAUAAEAAAAYABgAA\r\nUpgrade: h2c\r\n"
+    b"User-Agent: Java-http-client/17.0.15\r\nContent-Type: application/json\r\n\r\n"
+) + PREDICT
+CURL = (
+    b"POST /v1/models/t:predict HTTP/1.1\r\nHost: 127.0.0.1:8077\r\nUser-Agent: curl/7.88.1\r\n"
+    b"Accept: */*\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+    b"HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\nContent-Type: application/json\r\n"
+    b"Content-Length: 26\r\n\r\n"
+) + PREDICT
+
+
+@pytest.mark.parametrize("recorded", [JAVA, CURL], ids=["JDK 17's HttpClient", "curl --http2"])
+@pytest.mark.parametrize("piece", [10**6, 100, 7])
+def test_an_offer_to_upgrade_is_ignored_and_the_body_kept(recorded, piece, rest_url):
+    with RawConnection(rest_url) as client:
+        client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for _ in range(2):
+            client.send(*(recorded[i : i + piece] for i in range(0, len(recorded), piece)))
+            reply = client.reply()
+            assert (reply.status, json.loads(reply.body)) == (200, DOUBLED)
+
+
+def test_nobody_is_connected_through(rest_url, is_ours):
+    if not is_ours:
+        pytest.skip("what a real server says to it is its own affair")
+    raw = b"CONNECT example.org:443 HTTP/1.1\r\nHost: example.org:443\r\n\r\n"
+    assert exchange(rest_url, raw, method="CONNECT").status == 501
+
+
+def test_offers_to_upgrade_may_be_pipelined(rest_url, is_ours):
+    if not is_ours:
+        pytest.skip("whether a real server answers pipelined requests is its own affair")
+    with RawConnection(rest_url) as client:
+        client.send(JAVA + CURL + JAVA)
+        assert [json.loads(client.reply().body) for _ in range(3)] == [DOUBLED] * 3
 
 
 def test_a_client_cannot_expect_anything_else(rest_url):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -11,6 +10,12 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import predict_pb2
 
+from protocol.blocking import BlockingClient
+from protocol.client import CallError
+from protocol.codes import Code
+from protocol.models import State
+from protocol.tls import Tls
+from tests.support.certificates import Authority
 from tests.support.model_server import running_model_server
 
 ONE = np.ones(1, np.float32)
@@ -119,35 +124,40 @@ def test_a_long_error_is_cut(client):
     assert caught.value.details() == text[:1024] + "...TRUNCATED"
 
 
-def test_tls(tmp_path, models, connect):
-    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
-            *("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"),
-            *("-keyout", str(key), "-out", str(certificate)),
-        ],
-        check=True,
-        capture_output=True,
-        timeout=60,
-    )
+def quoted(path):
+    return '"' + path.read_text().replace("\n", "\\n") + '"'
 
-    def quoted(path):
-        return '"' + path.read_text().replace("\n", "\\n") + '"'
 
+def test_tls_and_client_certificates(tmp_path, models, connect):
+    ours, other = Authority(tmp_path, "ours"), Authority(tmp_path, "other")
+    shown = ours.sign("server", "DNS:localhost")
+    known, strange = ours.sign("known"), other.sign("strange")
     config = tmp_path / "ssl.config"
-    config.write_text(f"server_key: {quoted(key)}\nserver_cert: {quoted(certificate)}\n")
-    flags = [
-        "--model_name=c",
-        f"--model_base_path={models}/c",
-        f"--ssl_config_file={config}",
-    ]
+    one_way = f"server_key: {quoted(shown.key)}\nserver_cert: {quoted(shown.certificate)}\n"
+    flags = ["--model_name=c", f"--model_base_path={models}/c", f"--ssl_config_file={config}"]
+
+    def states(server, certificate):
+        tls = Tls.load(
+            ours.certificate,
+            certificate and certificate.certificate,
+            certificate and certificate.key,
+        )
+        url = f"grpcs://localhost:{server.grpc_port}"
+        with BlockingClient(url, timeout_seconds=10, tls=tls) as client:
+            try:
+                return client.statuses("c")[0].state
+            except CallError as error:
+                return error.code
+
+    config.write_text(one_way)
     with running_model_server(tmp_path, *flags) as server:
-        trusted = grpc.ssl_channel_credentials(certificate.read_bytes())
-        client = connect(f"localhost:{server.grpc_port}", trusted)
-        assert client.states("c") == {1: "AVAILABLE"}
+        assert [states(server, None), states(server, known)] == [State.AVAILABLE] * 2
         with pytest.raises(grpc.RpcError):
             connect(server.grpc_address).states("c")
+    config.write_text(f"{one_way}custom_ca: {quoted(ours.certificate)}\nclient_verify: true\n")
+    with running_model_server(tmp_path, *flags) as server:
+        assert states(server, known) is State.AVAILABLE
+        assert [states(server, None), states(server, strange)] == [Code.UNAVAILABLE] * 2
 
 
 def test_an_empty_message_is_a_request(client):

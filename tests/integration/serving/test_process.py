@@ -6,6 +6,7 @@ import json
 import signal
 import socket
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -67,13 +68,36 @@ def test_a_label_on_an_unavailable_version_exits_255(tmp_path, models):
 
 @pytest.mark.parametrize("flag", ["--port", "--rest_api_port"])
 def test_a_taken_port_exits_255(models, flag):
-    with socket.create_server(("0.0.0.0", 0)) as taken:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         result = run_serving(
             "--model_name=c", f"--model_base_path={models}/c", "--port=0", f"{flag}={port}"
         )
     assert result.returncode == 255
-    assert f"cannot listen on 0.0.0.0:{port}" in result.stderr
+    assert f"cannot listen on 127.0.0.1:{port}" in result.stderr
+
+
+def test_a_host_that_is_none_of_ours_exits_255_and_is_named(models):
+    for flag in ("--port=0", "--rest_api_port=0"):  # the other port is the one to bind
+        ports = {"--port": 1234, "--rest_api_port": 1235} | {flag.removesuffix("=0"): 0}
+        result = run_serving(
+            "--model_name=c",
+            f"--model_base_path={models}/c",
+            "--host=192.0.2.1",
+            *(f"{name}={port}" for name, port in ports.items()),
+        )
+        assert result.returncode == 255
+        assert "cannot listen on 192.0.2.1:123" in result.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="all of 127.0.0.0/8 is this machine on Linux")
+@pytest.mark.parametrize(("flags", "is_open"), [([], False), (["--host=0.0.0.0"], True)])
+def test_both_ports_keep_to_the_machine_unless_told_otherwise(tmp_path, models, flags, is_open):
+    flags = ["--model_name=c", f"--model_base_path={models}/c", *flags]
+    with running_model_server(tmp_path, *flags) as server:
+        for port in (server.grpc_port, server.rest_port):
+            with socket.socket() as other:
+                assert (other.connect_ex(("127.0.0.2", port)) == 0) is is_open
 
 
 @pytest.mark.parametrize("flag", ["--help", "--version"])
@@ -144,7 +168,12 @@ def start_slow_calls(client, pool, count):
 
 
 def test_sigterm_drains(tmp_path, models, connect):
-    flags = ["--model_name=t", f"--model_base_path={models}/t", "--grpc_max_threads=16"]
+    flags = [
+        "--model_name=t",
+        f"--model_base_path={models}/t",
+        "--grpc_max_threads=16",
+        "--enable_reload_config",
+    ]
     with running_model_server(tmp_path, *flags) as server, ThreadPoolExecutor(2) as pool:
         client = connect(server.grpc_address)
         waiting = client.model.HandleReloadConfigRequest.future(

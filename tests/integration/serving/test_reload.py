@@ -23,7 +23,7 @@ def base(tmp_path_factory, models):
 
 @pytest.fixture(scope="module")
 def client(base, connect):
-    flags = ["--model_name=m", f"--model_base_path={base}/m"]
+    flags = ["--model_name=m", f"--model_base_path={base}/m", "--enable_reload_config"]
     with running_model_server(base, *flags) as server:
         yield connect(server.grpc_address)
 
@@ -34,6 +34,20 @@ def config(*models):
 
 def entry(base, name, more=""):
     return f'name: "{name}" base_path: "{base}/{name}" {more}'
+
+
+def test_it_is_off_unless_enabled_and_the_refusal_names_the_flag(tmp_path, base, connect):
+    flags = ["--model_name=m", f"--model_base_path={base}/m"]
+    with running_model_server(tmp_path, *flags) as server:
+        client = connect(server.grpc_address)
+        for wanted in (config(entry(base, "m"), entry(base, "added")), config()):
+            with pytest.raises(grpc.RpcError) as caught:
+                client.reload(wanted)
+            assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
+            assert "--enable_reload_config" in caught.value.details()
+        assert client.states("m") == {2: "AVAILABLE"}
+        with pytest.raises(grpc.RpcError, match="NOT_FOUND"):
+            client.states("added")
 
 
 def test_an_added_model_answers_as_soon_as_the_call_returns(client, base, image):
