@@ -1,85 +1,61 @@
-"""Image files to input rows, in worker threads: Pillow must never run in the event loop."""
+"""Image files to input rows of a signature, in worker processes: Pillow never runs in this one."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from functools import lru_cache
 
 from app.classify.image_signature import ImageSignature
-from app.errors import ImageTooLargeError, InvalidImageError, OverloadedError
-from contract import pixels
-from protocol.client import Row
+from app.decode.job import Decoded
+from app.decode.pool import DecodePool
+from app.errors import OverloadedError
+from protocol.rows import RowEncoding
 
-_SMOOTHING = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class DecodedRow:
-    """One encoded input row and what the file was."""
-
-    row: bytes
-    format: str
-    width: int
-    height: int
-    seconds: float
-    """Time in the worker thread, without waiting for it."""
+_SIGNATURES = 64
+_STUCK_SECONDS = 20.0
+"""Longer than one image may take by default: by then a worker has ended, well or not."""
 
 
 class Decoder:
-    """A bounded number of threads that decode."""
+    """Decodes for signatures; refuses at once what could not be decoded in time."""
 
     def __init__(
-        self,
-        encode_row: Callable[[Row], bytes],
-        *,
-        threads: int,
-        max_pixels: int,
-        clock: Callable[[], float],
+        self, pool: DecodePool, *, row_encoding: RowEncoding, clock: Callable[[], float]
     ) -> None:
-        self._encode_row = encode_row
-        self._threads = threads
-        self._limits = pixels.Limits(max_pixels=max_pixels)
+        self._pool = pool
         self._clock = clock
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="decode")
-        self._waiting = 0
-        self._average_seconds = 0.0
+        self._plan = lru_cache(_SIGNATURES)(
+            lambda signature: signature.plan(row_encoding).to_bytes()
+        )
+
+    @property
+    def waiting(self) -> int:
+        """Images that no worker has yet."""
+        return self._pool.waiting
+
+    def predicted_wait_seconds(self, client: str) -> float:
+        """How long a further image of this client would wait for a worker."""
+        return self._pool.predicted_wait_seconds(client)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why no image can be decoded, if none can; for readiness."""
+        seconds = self._pool.stalled_seconds
+        return None if seconds < _STUCK_SECONDS else f"no image decoded for {seconds:.0f} s"
 
     async def decode(
-        self, data: bytes, signature: ImageSignature, *, deadline: float
-    ) -> DecodedRow:
+        self, data: bytes, signature: ImageSignature, *, deadline: float, client: str = ""
+    ) -> Decoded:
         """Decode one file to a row of the model's input.
 
         Raises:
-            RequestError: not an image, damaged, or too large.
-            OverloadedError: the threads are busy for longer than the deadline.
+            RequestError: not an image, damaged, too large, or too costly.
+            OverloadedError: the workers are busy for longer than the deadline.
         """
         remaining = deadline - self._clock()
-        wait = self._waiting * self._average_seconds / self._threads
+        wait = self._pool.predicted_wait_seconds(client)
         if wait > remaining > 0:
             raise OverloadedError("more images wait than can be decoded", retry_after_seconds=wait)
-        self._waiting += 1
-        loop = asyncio.get_running_loop()
-        try:
-            decoded = await loop.run_in_executor(self._executor, self._work, data, signature)
-        finally:
-            self._waiting -= 1
-        self._average_seconds += _SMOOTHING * (decoded.seconds - self._average_seconds)
-        return decoded
-
-    def close(self) -> None:
-        """Let running threads finish, drop what waits."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
-
-    def _work(self, data: bytes, signature: ImageSignature) -> DecodedRow:
-        started_at = self._clock()
-        try:
-            image = pixels.decode_image(data, signature.image, self._limits)
-        except pixels.ImageTooLargeError as error:
-            raise ImageTooLargeError(str(error)) from error
-        except pixels.ImageError as error:
-            raise InvalidImageError(str(error)) from error
-        row = self._encode_row(signature.to_row(image.pixels))
-        seconds = self._clock() - started_at
-        return DecodedRow(row, image.format, image.width, image.height, seconds)
+        return await self._pool.decode(
+            data, self._plan(signature), deadline=deadline, client=client
+        )
