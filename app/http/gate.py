@@ -1,0 +1,62 @@
+"""The gate: the first who sees a request's head, and the last who sees it when there is overload.
+
+A request that the gate refuses costs a verdict that somebody else keeps ready, a counter and a
+write: no routing, no ASGI, no log line of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from app.errors import OverloadedError
+from app.http.canned import canned_response
+from app.http.refusals import Refusals
+
+_GATED: Final = frozenset({b"/classify", b"/classify/batch"})
+"""What costs model time. Health, metrics and models answer whatever the load."""
+_CANNED_RESPONSES: Final = 64
+"""So many are kept: a verdict's words and its Retry-After come from small sets."""
+
+Verdict = Callable[[str], OverloadedError | None]
+"""Why a request from this client's address cannot be taken now; None lets it in. O(1)."""
+
+
+class Gate(Protocol):
+    """Asked once for each request, before any of its body is read."""
+
+    def refuse(self, method: bytes, path: bytes, peer: str) -> bytes | None:
+        """A complete response that refuses the request, or None.
+
+        `path` is the target without its query, not decoded; `peer` is the address at the other
+        end, empty on a UNIX socket.
+        """
+        ...
+
+
+class OverloadGate:
+    """Refuses classifications while the verdict is against them."""
+
+    def __init__(self, verdict: Verdict, refusals: Refusals) -> None:
+        self._verdict = verdict
+        self._refusals = refusals
+        self._canned: dict[tuple[str, float], bytes] = {}
+
+    def refuse(self, method: bytes, path: bytes, peer: str) -> bytes | None:
+        """As `Gate.refuse`."""
+        if method != b"POST" or path not in _GATED:
+            return None
+        error = self._verdict(peer)
+        if error is None:
+            return None
+        self._refusals.note(error, route=path.decode(), peer=peer)
+        return self._response(error)
+
+    def _response(self, error: OverloadedError) -> bytes:
+        key = (error.detail, error.retry_after_seconds)
+        response = self._canned.get(key)
+        if response is None:
+            if len(self._canned) >= _CANNED_RESPONSES:
+                self._canned.clear()
+            response = self._canned[key] = canned_response(error)
+        return response

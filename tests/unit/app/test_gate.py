@@ -1,0 +1,123 @@
+"""Refusing before the application: what is gated, what is answered, what is counted and logged."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from app.errors import OverloadedError
+from app.http.canned import canned_response, closing
+from app.http.gate import OverloadGate
+from app.http.refusals import Refusals, SampledLog
+from app.metrics import Metrics
+
+
+class Log:
+    def __init__(self):
+        self.lines = []
+
+    def info(self, event, **facts):
+        self.lines.append((event, facts))
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def metrics():
+    return Metrics(Clock())
+
+
+def gate_with(verdict, metrics, log=None):
+    return OverloadGate(lambda _: verdict, Refusals(metrics, log or Log(), Clock()))
+
+
+BUSY = OverloadedError("too many images are in progress", retry_after_seconds=2.5)
+
+
+@pytest.mark.parametrize("path", [b"/classify", b"/classify/batch"])
+def test_classifications_are_refused_with_a_whole_response(metrics, path):
+    response = gate_with(BUSY, metrics).refuse(b"POST", path, "1.2.3.4")
+    head, _, body = response.partition(b"\r\n\r\n")
+    lines = head.decode().split("\r\n")
+    assert lines[0] == "HTTP/1.1 429 Too Many Requests"
+    assert "retry-after: 3" in lines
+    assert f"content-length: {len(body)}" in lines
+    assert "content-type: application/problem+json" in lines
+    assert json.loads(body) == {
+        "type": "/problems/overloaded",
+        "title": "Too much work is waiting",
+        "status": 429,
+        "detail": "too many images are in progress",
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        (b"GET", b"/readyz"),
+        (b"GET", b"/livez"),
+        (b"GET", b"/metrics"),
+        (b"POST", b"/livez"),
+        (b"GET", b"/classify"),
+        (b"POST", b"/classify/"),
+    ],
+)
+def test_nothing_else_is_gated(metrics, method, path):
+    assert gate_with(BUSY, metrics).refuse(method, path, "1.2.3.4") is None
+
+
+def test_an_open_gate_lets_in(metrics):
+    assert gate_with(None, metrics).refuse(b"POST", b"/classify", "1.2.3.4") is None
+
+
+def test_the_verdict_is_asked_for_the_client(metrics):
+    asked = []
+    gate = OverloadGate(asked.append, Refusals(metrics, Log(), Clock()))
+    gate.refuse(b"POST", b"/classify", "1.2.3.4")
+    assert asked == ["1.2.3.4"]
+
+
+def test_equal_verdicts_share_one_response_and_few_are_kept(metrics):
+    error = OverloadedError("busy")
+    gate = OverloadGate(lambda _: error, Refusals(metrics, Log(), Clock()))
+    first = gate.refuse(b"POST", b"/classify", "")
+    assert gate.refuse(b"POST", b"/classify", "") is first
+    for number in range(1000):
+        error = OverloadedError("busy", retry_after_seconds=float(number))
+        gate.refuse(b"POST", b"/classify", "")
+    assert len(gate._canned) <= 64
+
+
+def test_each_refusal_is_counted(metrics):
+    gate = gate_with(BUSY, metrics)
+    for _ in range(3):
+        gate.refuse(b"POST", b"/classify", "1.2.3.4")
+    text = metrics.exposition().decode()
+    line = 'gateway_requests_total{method="*",route="/classify",status="429"} 3.0'
+    assert line in text
+    assert 'gateway_problems_total{type="overloaded"} 3.0' in text
+
+
+def test_lines_are_at_most_one_a_second_of_each_kind_and_say_how_many():
+    log, clock = Log(), Clock()
+    sampled = SampledLog(log, clock)
+    for _ in range(5):
+        sampled.note("refused", "a")
+    sampled.note("refused", "b")
+    clock.now += 1.0
+    sampled.note("refused", "a")
+    assert log.lines == [
+        ("refused", {"kind": "a", "count": 1}),
+        ("refused", {"kind": "b", "count": 1}),
+        ("refused", {"kind": "a", "count": 5}),
+    ]
+
+
+def test_a_response_can_say_that_the_connection_ends():
+    assert closing(canned_response(BUSY)).split(b"\r\n")[1] == b"connection: close"
