@@ -1,0 +1,224 @@
+"""Who may call, as plain ASGI around the routes; each part is there only where it is configured.
+
+    Observe ─► PortGuard ─► HostGuard ─► Cors ─► ClientGuard ─► routes
+               404          421          (pages)  address, key (401), limits (429)
+
+The paths that need no key are named here; every other one needs one, and so do paths that do not
+exist. It is decided by the path that routing sees, so that no spelling of one is protected less.
+"""
+
+from __future__ import annotations
+
+import hmac
+import math
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.access.addresses import TrustedProxies, share_of
+from app.access.hosts import AllowedHosts
+from app.access.keys import KeyRing
+from app.access.limits import Limiter, Meter
+from app.errors import GatewayError, MisdirectedRequestError, RequestError, UnauthorizedError
+from app.http.ports import PROBES, is_admin, is_problem
+from app.http.problems import (
+    bare_problem_response,
+    problem_response,
+)
+from app.http.record import RequestRecord
+
+_OPEN: Final = PROBES | {"/", "/docs", "/openapi.json"}
+_CORS_HEADERS: Final = (
+    "Authorization",
+    "Content-Type",
+    "Traceparent",
+    "Tracestate",
+    "X-API-Key",
+    "X-Request-Id",
+    "X-Request-Timeout-Ms",
+    "X-Sticky-Key",
+)
+_CORS_EXPOSED: Final = (
+    "Age",
+    "Cache-Status",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "Server-Timing",
+    "X-Request-Id",
+)
+_BEARER: Final = "bearer "
+
+
+class HostGuard:
+    """ASGI middleware: requests for our own names come in."""
+
+    def __init__(self, app: ASGIApp, *, hosts: AllowedHosts) -> None:
+        self._app = app
+        self._hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request; lifespan events pass through."""
+        if scope["type"] != "http" or _is_free(scope) or self._is_ours(scope):
+            await self._app(scope, receive, send)
+            return
+        error = MisdirectedRequestError("this gateway does not answer for that host")
+        await problem_response(error, _record(scope))(scope, receive, send)
+
+    def _is_ours(self, scope: Scope) -> bool:
+        return self._hosts.allows(Headers(scope=scope).get("host", ""))
+
+
+class Cors(CORSMiddleware):
+    """Starlette's, for the routes that we have, and with a problem where it says no."""
+
+    def __init__(self, app: ASGIApp, *, origins: Sequence[str]) -> None:
+        super().__init__(
+            app,
+            allow_origins=origins,
+            allow_methods=("GET", "POST"),
+            allow_headers=_CORS_HEADERS,
+            expose_headers=_CORS_EXPOSED,
+        )
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """The answer to a browser that asks whether it may."""
+        response = super().preflight_response(request_headers)
+        if response.status_code < 400:  # noqa: PLR2004 - it may
+            return response
+        refusal = bare_problem_response(RequestError("a page of that origin may not call this"))
+        refusal.headers["Vary"] = "Origin"
+        return refusal
+
+
+class ClientGuard:
+    """ASGI middleware: whose request it is, whether it may come in, and what it has left."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        proxies: TrustedProxies | None = None,
+        keys: Callable[[], KeyRing] | None = None,
+        per_address: Limiter | None = None,
+        per_key: Limiter | None = None,
+    ) -> None:
+        """Wrap the routes; None asks nothing of that kind.
+
+        Args:
+            app: what comes next.
+            proxies: whose word about a request's address is taken.
+            keys: the keys in force at the moment.
+            per_address: counts images of each address.
+            per_key: counts images of each key's owner.
+        """
+        self._app = app
+        self._proxies = proxies
+        self._keys = keys
+        self._per_address = per_address
+        self._per_key = per_key
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request; lifespan events and probes pass through."""
+        if scope["type"] != "http" or _is_free(scope):
+            await self._app(scope, receive, send)
+            return
+        record, meters = _record(scope), list[Meter]()
+
+        async def send_with_limits(message: Message) -> None:
+            if meters and message["type"] == "http.response.start":
+                _add_limits(MutableHeaders(scope=message), meters)
+            await send(message)
+
+        try:
+            self._admit(scope, record, meters)
+        except GatewayError as error:
+            await problem_response(error, record)(scope, receive, send_with_limits)
+        else:
+            record.charge = _charging(meters)
+            await self._app(scope, receive, send_with_limits)
+
+    def _admit(self, scope: Scope, record: RequestRecord, meters: list[Meter]) -> None:
+        headers = Headers(scope=scope)
+        if self._proxies is not None and scope.get("client"):
+            said = headers.getlist(self._proxies.header)
+            record.client = share_of(self._proxies.client_address(scope["client"][0], said))
+        if self._per_address is not None:
+            _enter(Meter("address", self._per_address, record.client), meters)
+        if self._keys is not None and not _is_open(scope["path"]):
+            record.client = record.facts["client"] = _owner(headers, self._keys())
+            if self._per_key is not None:
+                _enter(Meter("key", self._per_key, record.client), meters)
+
+
+def _enter(meter: Meter, meters: list[Meter]) -> None:
+    meters.append(meter)  # first, so that a refusal says what it counts too
+    meter.admit()
+
+
+def _charging(meters: Sequence[Meter]) -> Callable[[int], None]:
+    def charge(images: int) -> None:
+        for meter in meters:
+            meter.charge(images)
+
+    return charge
+
+
+def _is_open(path: str) -> bool:
+    return path in _OPEN or is_problem(path)
+
+
+def _is_free(scope: Scope) -> bool:
+    """Nothing is asked of probes, and of whom the second port's own guards let in."""
+    return scope["path"] in PROBES or is_admin(scope)
+
+
+def _owner(headers: Headers, ring: KeyRing) -> str:
+    """Whose key the request shows.
+
+    Raises:
+        UnauthorizedError: nobody's, or none.
+        RequestError: several.
+    """
+    keys = _keys_in(headers)
+    if not keys:
+        raise UnauthorizedError(
+            "send an API key: 'Authorization: Bearer KEY' or 'X-API-Key: KEY'", is_key_wrong=False
+        )
+    if not all(hmac.compare_digest(keys[0], other) for other in keys[1:]):
+        raise RequestError("the request shows several API keys, and they differ")
+    owner = ring.owner(keys[0])
+    if owner is None:
+        raise UnauthorizedError("the API key is not one of ours", is_key_wrong=True)
+    return owner
+
+
+def _keys_in(headers: Headers) -> list[bytes]:
+    """Every key in either header; an Authorization of another scheme is somebody else's."""
+    bearers = [
+        value[len(_BEARER) :]
+        for value in headers.getlist("authorization")
+        if value[: len(_BEARER)].lower() == _BEARER
+    ]
+    found = (value.strip(" \t") for value in (*bearers, *headers.getlist("x-api-key")))
+    return [value.encode("latin-1") for value in found if value]
+
+
+def _add_limits(headers: MutableHeaders, meters: Sequence[Meter]) -> None:
+    """The two fields of draft-ietf-httpapi-ratelimit-headers-10, an item for each meter."""
+    policies, standings = [], []
+    for meter in meters:
+        now = meter.standing()
+        policies.append(f'"{meter.policy}";q={now.rate.quota};w={now.rate.window_seconds:.0f}')
+        standings.append(f'"{meter.policy}";r={now.remaining};t={math.ceil(now.full_in_seconds)}')
+    headers["RateLimit-Policy"] = ", ".join(policies)
+    headers["RateLimit"] = ", ".join(standings)
+
+
+def _record(scope: Scope) -> RequestRecord:
+    found: RequestRecord = scope["state"]["record"]
+    return found
