@@ -53,10 +53,12 @@ RUN version="$(python -c 'import tomllib; print(tomllib.load(open("/tmp/pyprojec
 
 # --- gateway -----------------------------------------------------------------------------------
 FROM installer AS gateway-packages
-COPY requirements/gateway.lock requirements/
+# otel.lock has what sends traces, too.
+ARG GATEWAY_LOCK=gateway.lock
+COPY requirements/${GATEWAY_LOCK} requirements/
 # --no-deps: the locks are complete. A package that has no wheel fails here rather than compiling.
 RUN /opt/pip/bin/pip --python /opt/venv/bin/python install --quiet --only-binary=:all: \
-    --require-hashes --no-deps -r requirements/gateway.lock
+    --require-hashes --no-deps -r "requirements/${GATEWAY_LOCK}"
 
 # Byte code is written now: the root is read-only later. The hash is not checked at run time, so
 # that a COPY that changes time stamps cannot make Python compile again.
@@ -72,6 +74,8 @@ LABEL org.opencontainers.image.title="Sightserve gateway" \
 COPY --from=gateway-packages /opt/venv /opt/venv
 COPY --from=gateway-code /opt/sightserve /opt/sightserve
 COPY deploy/images/gateway-ready.sh /usr/local/bin/
+# Who reaches a container's port is decided outside of it.
+ENV GATEWAY_HOST=0.0.0.0
 EXPOSE 8000
 # The first check runs one interval after the start, hence the short one.
 HEALTHCHECK --interval=2s --timeout=2s --start-period=30s --retries=3 CMD ["gateway-ready.sh"]

@@ -14,6 +14,9 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check
 MODEL ?=
 WEIGHTS ?=
 MODELS ?= models
+# This machine only; `make run HOST=0.0.0.0` opens the gateway (never the model server) to the network.
+# Not ?=: some shells export HOST, as this machine's name, and nobody would have asked for that.
+HOST = 127.0.0.1
 PORT ?= 8000
 GRPC_PORT ?= 8500
 REST_PORT ?= 8501
@@ -33,7 +36,7 @@ help: ## Show this list
 
 run: $(VENV)/.run ## Serve a model: MODEL=digits|MobileNetV2|ResNet50|..., WEIGHTS=FILE, PORT=8000
 	@$(BIN)/python -m scripts.run --model "$(MODEL)" --weights "$(WEIGHTS)" --models "$(MODELS)" \
-	--port $(PORT) --grpc-port $(GRPC_PORT) --rest-port $(REST_PORT)
+	--host "$(HOST)" --port $(PORT) --grpc-port $(GRPC_PORT) --rest-port $(REST_PORT)
 
 demo: $(VENV)/.run ## Train and publish the handwritten-digits model
 	@$(BIN)/python -m exporter demo --base-path "$(MODELS)"
@@ -54,8 +57,8 @@ lint: $(VENV)/.dev ## Check style, types, layers, dependencies and generated fil
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(DEPTRY) app contract protocol $(OTHER_EXTRAS) exporter,serving,dev
-	$(DEPTRY) exporter contract protocol $(OTHER_EXTRAS) gateway,serving,dev
-	$(DEPTRY) serving protocol $(OTHER_EXTRAS) gateway,exporter,dev --per-rule-ignores DEP004=httpx
+	$(DEPTRY) exporter contract protocol $(OTHER_EXTRAS) gateway,otel,serving,dev
+	$(DEPTRY) serving protocol $(OTHER_EXTRAS) gateway,otel,exporter,dev --per-rule-ignores DEP004=httpx
 	$(BIN)/python scripts/generate_messages.py --check
 	$(BIN)/python scripts/generate_configuration.py --check
 
@@ -68,9 +71,10 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generat
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header pyproject.toml
 TENSORFLOW = requirements/tensorflow-cpu.in
 lock: $(VENV)/.dev ## Write the lock files again from pyproject.toml; UPGRADE=1 takes newer versions
-	$(LOCK) $(if $(UPGRADE),--upgrade) $(TENSORFLOW) --extra gateway --extra exporter --extra serving \
+	$(LOCK) $(if $(UPGRADE),--upgrade) $(TENSORFLOW) --extra gateway --extra otel --extra exporter --extra serving \
 	--extra dev -o requirements/dev.lock
 	$(LOCK) -c requirements/dev.lock --extra gateway -o requirements/gateway.lock
+	$(LOCK) -c requirements/dev.lock --extra gateway --extra otel -o requirements/otel.lock
 	$(LOCK) -c requirements/dev.lock $(TENSORFLOW) --extra exporter -o requirements/exporter.lock
 	$(LOCK) -c requirements/dev.lock $(TENSORFLOW) --extra serving -o requirements/serving.lock
 	$(LOCK) -c requirements/dev.lock $(TENSORFLOW) --extra gateway --extra exporter --extra serving \

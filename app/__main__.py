@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import sys
 from typing import Annotated
 
 import typer
+
+from app.container import memory_limit_bytes
+from app.decode.limits import tame_malloc
 
 _HELP = """
 Serve image classification over HTTP: photos in, labels out.
@@ -26,16 +28,15 @@ Example: GATEWAY_MODEL_NAME=digits python -m app --model-server-url grpc://local
 
 _USAGE_ERROR = 2
 
-# glibc's mallopt parameters, from malloc.h
-_M_MMAP_THRESHOLD = -3
-_M_ARENA_MAX = -8
-_MMAP_THRESHOLD_BYTES = 1 << 20
-
 
 def main(
     *,
     host: Annotated[
-        str | None, typer.Option(help="Address to listen on.", show_default="0.0.0.0")
+        str | None,
+        typer.Option(
+            help="Address to listen on; 0.0.0.0 opens the gateway to the network.",
+            show_default="127.0.0.1",
+        ),
     ] = None,
     port: Annotated[
         int | None, typer.Option(help="Port; 0 picks a free one.", show_default="8000")
@@ -44,7 +45,7 @@ def main(
         str | None,
         typer.Option(
             help="grpc://host:port or http://host:port; several separated by commas; "
-            "grpc://dns:name:port for all addresses of a name.",
+            "grpc://dns:name:port for all addresses of a name; grpcs, https: over TLS.",
             show_default="grpc://localhost:8500",
         ),
     ] = None,
@@ -71,12 +72,20 @@ def main(
         print(f"error: {error}", file=sys.stderr)  # noqa: T201 - the one line the user needs
         raise typer.Exit(_USAGE_ERROR) from None
 
+    from app.access.keys import KeysError  # noqa: PLC0415
     from app.http.server import Server  # noqa: PLC0415
-    from app.log import configure_logging  # noqa: PLC0415 - bad settings answer fast
+    from app.log import configure_logging, get_logger  # noqa: PLC0415 - bad settings answer fast
     from app.main import create_app  # noqa: PLC0415
+    from app.memory import shortage  # noqa: PLC0415
 
     configure_logging(settings)
-    server = Server(create_app(settings), settings)
+    if (warning := shortage(settings, memory_limit_bytes())) is not None:
+        get_logger().warning("memory limit too low", detail=warning)
+    try:
+        server = Server(create_app(settings), settings)
+    except KeysError as error:
+        print(f"error: GATEWAY_API_KEYS_FILE: {error}", file=sys.stderr)  # noqa: T201 - as above
+        raise typer.Exit(_USAGE_ERROR) from None
     server.run()
     if not server.started:
         raise typer.Exit(1)
@@ -85,23 +94,12 @@ def main(
 def _tame_libraries() -> None:
     """Set what libraries read when they are loaded, so before any of them is.
 
-    Few malloc arenas, large blocks by mmap: decoded photos go back to the system at once.
-
-    Without it glibc keeps an arena per decode thread, and raises its mmap threshold to the largest
-    block ever freed (32 MB), so that one large photo costs memory for good. NumPy's linear algebra
-    is not used: one thread saves its buffers. gRPC's own log of connection events is not JSON and
-    repeats what our lines say.
+    NumPy's linear algebra is not used: one thread saves its buffers. gRPC's own log of connection
+    events is not JSON and repeats what our lines say. Large bodies go back to the system at once.
     """
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    if sys.platform != "linux":
-        return
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):  # musl has none
-        return
-    mallopt(_M_ARENA_MAX, 2)
-    mallopt(_M_MMAP_THRESHOLD, _MMAP_THRESHOLD_BYTES)
+    tame_malloc()
 
 
 if __name__ == "__main__":

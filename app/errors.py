@@ -3,14 +3,22 @@
     GatewayError 500
     ├── RequestError 400
     │   ├── InvalidImageError 422
+    │   │   └── ImageTooCostlyError 422         takes too long, or ends its worker
     │   ├── UnsupportedMediaTypeError 415
     │   ├── PayloadTooLargeError 413
     │   ├── ImageTooLargeError 413
-    │   └── InvalidParameterError 422
+    │   ├── InvalidParameterError 422
+    │   ├── UnauthorizedError 401           + WWW-Authenticate
+    │   ├── MisdirectedRequestError 421
+    │   ├── RequestTimeoutError 408
+    │   ├── UrlTooLongError 414
+    │   └── HeadersTooLargeError 431
     ├── ModelError 502                      the model cannot be used as configured
     │   ├── ModelNotFoundError 404
     │   └── ModelVersionNotFoundError 404
     ├── OverloadedError 429                 + Retry-After
+    ├── RateLimitedError 429                + Retry-After
+    ├── TooManyConnectionsError 503         + Retry-After
     ├── DeadlineExceededError 504
     └── ModelServerError 502
         ├── RefusedByModelServerError 502   INVALID_ARGUMENT, FAILED_PRECONDITION
@@ -29,6 +37,23 @@ RETRY_AFTER_SECONDS: Final = 1.0
 """What a client is told to wait where nothing better is known."""
 
 
+def let_go_of_frames(error: BaseException | None) -> None:
+    """Forget the tracebacks of an error that has been answered, and of its causes.
+
+    A future that failed is a variable of the frame that awaited it, which is in the error's
+    traceback: a circle that holds every variable on the way, uploads of 20 MB among them, until
+    the garbage collector comes by.
+    """
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        each = waiting.pop()
+        if each is not None and id(each) not in seen:
+            seen.add(id(each))
+            each.__traceback__ = None
+            waiting += (each.__cause__, each.__context__)
+
+
 class GatewayError(Exception):
     """Something that the gateway can name."""
 
@@ -36,6 +61,8 @@ class GatewayError(Exception):
         super().__init__(detail)
         self.detail = detail
         self.reason = reason
+        self.warnings: tuple[str, ...] = ()
+        """What a library had to say on the way; for the log."""
 
 
 class RequestError(GatewayError):
@@ -44,6 +71,10 @@ class RequestError(GatewayError):
 
 class InvalidImageError(RequestError):
     """The bytes are not an image that can be decoded."""
+
+
+class ImageTooCostlyError(InvalidImageError):
+    """Decoding the image takes more time than is allowed, or ended the process that tried."""
 
 
 class UnsupportedMediaTypeError(RequestError):
@@ -55,7 +86,19 @@ class PayloadTooLargeError(RequestError):
 
 
 class ImageTooLargeError(RequestError):
-    """The image has more pixels than is allowed."""
+    """The image has more pixels, or takes more memory to decode, than is allowed."""
+
+
+class RequestTimeoutError(RequestError):
+    """The request's head or body did not arrive in time."""
+
+
+class UrlTooLongError(RequestError):
+    """The request line has more bytes than is allowed."""
+
+
+class HeadersTooLargeError(RequestError):
+    """The headers or trailers have more bytes, or are more, than is allowed."""
 
 
 class InvalidParameterError(RequestError):
@@ -64,6 +107,21 @@ class InvalidParameterError(RequestError):
     def __init__(self, parameter: str, detail: str) -> None:
         super().__init__(f"{parameter}: {detail}")
         self.parameter = parameter
+
+
+class UnauthorizedError(RequestError):
+    """The request shows no API key, or one that opens nothing."""
+
+    def __init__(self, detail: str, *, is_key_wrong: bool) -> None:
+        super().__init__(detail)
+        self.challenge = 'Bearer realm="sightserve"'
+        """What WWW-Authenticate says (RFC 6750)."""
+        if is_key_wrong:
+            self.challenge += ', error="invalid_token"'
+
+
+class MisdirectedRequestError(RequestError):
+    """The request is for a host that this is not."""
 
 
 class ModelError(GatewayError):
@@ -90,6 +148,20 @@ class OverloadedError(GatewayError):
     ) -> None:
         super().__init__(detail, reason=reason)
         self.retry_after_seconds = retry_after_seconds
+
+
+class RateLimitedError(GatewayError):
+    """One client sends more than it may, however idle the service is."""
+
+    def __init__(self, detail: str, *, retry_after_seconds: float) -> None:
+        super().__init__(detail)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class TooManyConnectionsError(GatewayError):
+    """As many connections as may be open have requests in progress."""
+
+    retry_after_seconds = RETRY_AFTER_SECONDS
 
 
 class DeadlineExceededError(GatewayError):

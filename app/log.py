@@ -24,7 +24,8 @@ def configure_logging(settings: Settings) -> None:
         structlog.processors.StackInfoRenderer(),
     ]
     renderer: list[Processor] = (
-        [structlog.dev.ConsoleRenderer()]
+        # Rich's tracebacks show locals: keys, images; and hold the event loop up for seconds.
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if is_console
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
@@ -46,6 +47,8 @@ def configure_logging(settings: Settings) -> None:
     root.setLevel(max(level, logging.WARNING))
     # uvicorn's own start and stop lines repeat ours; its errors matter.
     logging.getLogger("uvicorn.error").setLevel(max(level, logging.WARNING))
+    # A warning for every malformed form: clients would write our log. Our line has the problem.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
 
 
 def _drop_internals(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -13,23 +14,26 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from app.classify.admission import Admission
-from app.classify.batcher import Batcher
-from app.classify.catalog import Catalog
-from app.classify.classifier import Classifier
-from app.classify.decoder import Decoder
-from app.classify.image_signature import ask_lane
-from app.classify.readiness import Readiness, Report
+from app.access.addresses import TrustedProxies
+from app.access.hosts import AllowedHosts
+from app.access.keys import KeysError, KeysFile
+from app.access.limits import Limiter
+from app.classification import build_classification
+from app.classify.lag import LoopLag
 from app.errors import GatewayError
 from app.http import classify, docs, health, models, page, problems, stats
+from app.http.access import ClientGuard, Cors, HostGuard
+from app.http.buffers import Buffers
+from app.http.gate import OverloadGate
 from app.http.middleware import Observe
+from app.http.ports import PortGuard
+from app.http.refusals import Refusals
 from app.http.schemas import Problem
 from app.http.services import Services
 from app.log import get_logger
 from app.metrics import Metrics
-from app.model_server.pool import ModelServerPool
 from app.settings import Settings
-from protocol.schemes import client_class
+from app.tracing import Tracing
 
 _PROBLEM: Final[dict[str, Any]] = {
     "description": "A problem",
@@ -41,58 +45,81 @@ def create_app(settings: Settings) -> FastAPI:
     """Build a gateway; connections open in its lifespan."""
     clock = time.monotonic
     metrics = Metrics(clock)
-    pool = ModelServerPool(
-        settings.model_server_url,
-        client_class(settings.model_server_url.scheme),
-        calls_per_address=settings.max_in_flight_batches,
-        observer=metrics,
-        resolve_interval_seconds=settings.resolve_interval_seconds,
-    )
-    catalog = Catalog(pool, settings.models_file, clock=clock)
-    decoder = Decoder(
-        pool.encode_row,
-        threads=settings.decode_threads,
-        max_pixels=settings.max_image_pixels,
-        clock=clock,
-    )
-    batcher = Batcher(
-        partial(ask_lane, pool),
-        max_batch_size=settings.max_batch_size,
-        slots=pool.slots,
-        clock=clock,
-        on_batch=metrics.batch_size.observe,
-    )
-    classifier = Classifier(catalog, decoder, batcher, clock=clock, on_answer=metrics.image_done)
-    admission = Admission(max_images=settings.max_queue, max_bytes=settings.max_buffered_bytes)
-    metrics.watch(
-        images=lambda: admission.images,
-        queued=lambda: batcher.queued,
-        in_flight=lambda: batcher.in_flight,
-    )
+    lag = LoopLag()
+    parts = build_classification(settings, metrics, clock, lambda: lag.seconds)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await pool.start()
+        await parts.start()
+        lag_watch = asyncio.create_task(lag.watch())
+        watch = asyncio.create_task(keys.watch(partial(_log_keys, keys))) if keys else None
         try:
             yield
         finally:
-            await classifier.aclose()
-            await catalog.aclose()
-            await pool.aclose()
-            decoder.close()
+            lag_watch.cancel()
+            if watch is not None:
+                watch.cancel()
+            await parts.aclose()
+            if tracing is not None:
+                await tracing.aclose()
 
+    tracing = _tracing(settings)
+    refusals = Refusals(metrics, get_logger(), clock)
+    keys = KeysFile(settings.api_keys_file) if settings.api_keys_file else None
+    if keys is not None:
+        metrics.watch_keys(count=lambda: len(keys.ring), is_stale=lambda: keys.is_stale)
     app = _application(lifespan)
     app.state.services = Services(
         settings=settings,
-        server=pool,
-        catalog=catalog,
-        classifier=classifier,
-        admission=admission,
-        readiness=Readiness(pool, catalog, settings.models, clock=clock, on_change=_log_readiness),
+        server=parts.server,
+        catalog=parts.catalog,
+        classifier=parts.classifier,
+        admission=parts.admission,
+        buffers=Buffers(
+            max_bytes=settings.max_buffered_bytes,
+            max_body_bytes=max(settings.max_body_bytes, settings.max_batch_body_bytes),
+        ),
+        readiness=parts.readiness,
         metrics=metrics,
+        gate=OverloadGate(parts.admission.verdict, refusals),
+        refusals=refusals,
     )
-    app.add_middleware(Observe, metrics=metrics, log=get_logger())
+    _guard(app, settings, keys, clock)
+    app.add_middleware(Observe, metrics=metrics, log=get_logger(), tracing=tracing)
     return app
+
+
+def _tracing(settings: Settings) -> Tracing | None:
+    """Traces, where they are switched on; the extra `otel` is imported then only."""
+    if not settings.otel:
+        return None
+    from app.otel import otlp_tracing  # noqa: PLC0415 - see above
+
+    return otlp_tracing(_version())
+
+
+def _guard(
+    app: FastAPI, settings: Settings, keys: KeysFile | None, clock: Callable[[], float]
+) -> None:
+    """Put around the routes what is configured, innermost first; nothing costs nothing."""
+    if keys is not None:
+        docs.declare_keys(app)
+    proxies = TrustedProxies(settings.trusted_proxies, settings.forwarding_header)
+    per_key, per_address = settings.rate_limit_per_key, settings.rate_limit_per_address
+    if keys or per_address or settings.trusted_proxies:
+        app.add_middleware(
+            ClientGuard,
+            proxies=proxies if settings.trusted_proxies else None,
+            keys=(lambda: keys.ring) if keys else None,
+            per_address=Limiter(per_address, clock=clock) if per_address else None,
+            per_key=Limiter(per_key, clock=clock) if per_key else None,
+        )
+    if settings.cors_origins:
+        app.add_middleware(Cors, origins=settings.cors_origins)
+    if settings.allowed_hosts:
+        app.add_middleware(HostGuard, hosts=AllowedHosts(settings.allowed_hosts))
+    if settings.admin_port is not None:
+        app.add_middleware(PortGuard)
 
 
 def _application(lifespan: Callable[[FastAPI], object]) -> FastAPI:
@@ -101,11 +128,13 @@ def _application(lifespan: Callable[[FastAPI], object]) -> FastAPI:
         description="Photos in, labels out. Every answer that is not 2xx is a problem (RFC 9457).",
         version=_version(),
         lifespan=lifespan,  # type: ignore[arg-type]  # FastAPI's alias is wider than its docs
+        openapi_url=None,  # as docs_url: `docs` has the routes
         docs_url=None,  # Swagger's page loads scripts from a CDN; ours works offline
         redoc_url=None,
         redirect_slashes=False,  # a redirected upload is sent twice
         responses={"default": _PROBLEM, 422: _PROBLEM},  # 422: or FastAPI documents its own
     )
+    app.state.documents = {}
     for router in (classify.router, models.router, health.router, stats.router):
         app.include_router(router)
     app.include_router(page.page_router(page.PAGE.read_text(encoding="utf-8")))
@@ -116,13 +145,12 @@ def _application(lifespan: Callable[[FastAPI], object]) -> FastAPI:
     return app
 
 
-def _log_readiness(report: Report) -> None:
-    """One line when models start or stop answering or another version does; not one per probe."""
-    versions = {model.name: model.version for model in report.models if model.is_ready}
-    if report.is_ready:
-        get_logger().info("ready", versions=versions)
+def _log_keys(keys: KeysFile, error: KeysError | None) -> None:
+    """One line for each change of the file; never a key or a hash."""
+    if error is None:
+        get_logger().info("api keys changed", keys=len(keys.ring))
     else:
-        get_logger().warning("not ready", versions=versions, detail=report.detail)
+        get_logger().error("api keys not changed", detail=str(error), keys=len(keys.ring))
 
 
 def _version() -> str:

@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from contract.pixels import ImageSpec
+from contract.image_spec import ImageSpec
 from contract.signatures import DEFAULT_K, SERVING_DEFAULT
 
 PerChannel = float | tuple[float, float, float]

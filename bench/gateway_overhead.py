@@ -68,7 +68,7 @@ async def direct_caller(server: ModelServerPool, model: str, data: bytes) -> Cal
     """A Predict of the image's pixels, decoded once."""
     version = await Catalog(server, {}, clock=time.monotonic).resolve(ModelSpec(model))
     signature = version.signature
-    row = server.encode_row(signature.to_row(decode(data, signature.image)))
+    row = signature.plan(server.row_encoding).row(decode(data, signature.image))
 
     async def call() -> None:
         await signature.question.ask(server, ModelSpec(model), (row,), timeout_seconds=30)

@@ -52,7 +52,7 @@ class Recorder:
 
 async def post(url: str, recorder: Recorder) -> None:
     """Post one photo until everything is warm, then once more with the recorder on."""
-    app = create_app(Settings(model_server_url=url, model_name="demo", decode_threads=1))
+    app = create_app(Settings(model_server_url=url, model_name="demo", decode_workers=1))
     photo = encoded(np.full((60, 80, 3), 200, np.uint8))
     headers = {"Content-Type": "image/jpeg"}
     transport = httpx.ASGITransport(app)

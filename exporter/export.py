@@ -14,7 +14,7 @@ import tensorflow as tf
 from pydantic import ValidationError
 
 from contract.card import ModelCard
-from contract.pixels import ImageSpec
+from contract.image_spec import ImageSpec
 from contract.signatures import DEFAULT_K
 from exporter.errors import FailedError, UsageError, first_line
 from exporter.graph.freeze import freeze, trace

@@ -7,6 +7,7 @@ command that people can run themselves, and it prints those commands.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import shlex
 import signal
@@ -32,6 +33,9 @@ from exporter.store.publish import versions
 READY_SECONDS = 300.0  # the largest applications take minutes to load on two cores
 GRACE_SECONDS = 35.0  # a little more than either server's own drain
 
+HOME = "127.0.0.1"
+"""The address that only this machine reaches."""
+
 console = Console(highlight=False, soft_wrap=True)
 
 
@@ -45,21 +49,40 @@ class StopRequestedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where the two servers listen."""
+    """Where the two servers listen; `host` is the gateway's, the model server stays at home."""
 
     gateway: int
     grpc: int
     rest: int
+    host: str = HOME
+
+    @property
+    def is_open(self) -> bool:
+        """Whether other machines may reach the gateway."""
+        return not (self.host == "localhost" or self.host.startswith(("127.", "::1")))
+
+    @property
+    def gateway_url(self) -> str:
+        """Where the gateway answers on this machine."""
+        host = HOME if self.host in {"0.0.0.0", "::", "localhost"} else self.host
+        return f"http://[{host}]:{self.gateway}" if ":" in host else f"http://{host}:{self.gateway}"
 
     def check_free(self) -> None:
         """Raise RunError naming the first port that somebody else holds."""
-        named = (("PORT", self.gateway), ("GRPC_PORT", self.grpc), ("REST_PORT", self.rest))
-        for variable, port in named:
-            with socket.socket() as probe:
+        named = (
+            ("PORT", self.host, self.gateway),
+            ("GRPC_PORT", HOME, self.grpc),
+            ("REST_PORT", HOME, self.rest),
+        )
+        for variable, host, port in named:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            with socket.socket(family) as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 try:
-                    probe.bind(("0.0.0.0", port))
+                    probe.bind((host, port))
                 except OSError as error:
+                    if error.errno != errno.EADDRINUSE:
+                        raise RunError(f"HOST={host}: {error.strerror or error}") from error
                     raise RunError(
                         f"port {port} is in use; stop what holds it or choose another: "
                         f"make run {variable}={port + 10}"
@@ -187,7 +210,13 @@ def _run_exporter(arguments: list[str]) -> int:
 def model_server_command(models: Path, name: str, ports: Ports) -> list[str]:
     """TensorFlow Serving's own binary where there is one, else the embedded server."""
     flags = serving_flags(models / name, name, grpc_port=ports.grpc, rest_port=ports.rest)
-    return [*command_of(""), *flags, "--grpc_max_threads=64"]
+    command = command_of("")
+    if command[0] != sys.executable:
+        console.print(
+            f"[yellow]{command[0]} listens on every address of this machine (it has no flag for "
+            "that): whoever reaches its ports can load models.[/yellow]"
+        )
+    return [*command, *flags, "--grpc_max_threads=64"]
 
 
 def wait_until_ready(processes: Processes, url: str) -> None:
@@ -221,15 +250,20 @@ def say_where(name: str, url: str, ports: Ports) -> None:
 def supervise(models: Path, wanted: str, weights: str, ports: Ports) -> NoReturn:
     """Publish, start, wait, and stay until something ends."""
     ports.check_free()
+    if ports.is_open:
+        console.print(
+            f"[yellow]HOST={ports.host}: whoever reaches this machine may ask the gateway; "
+            "docs/security.md says how to ask for API keys.[/yellow]"
+        )
     name = publish_if_missing(models, wanted, weights)
-    url = f"http://127.0.0.1:{ports.gateway}"
+    url = ports.gateway_url
     with Processes() as processes:
         processes.start(
             "model server", model_server_command(models, name, ports), TF_CPP_MIN_LOG_LEVEL="2"
         )
         processes.start(
             "gateway",
-            [sys.executable, "-m", "app", "--port", str(ports.gateway)],
+            [sys.executable, "-m", "app", "--host", ports.host, "--port", str(ports.gateway)],
             GATEWAY_MODEL_SERVER_URL=f"grpc://127.0.0.1:{ports.grpc}",
             GATEWAY_MODEL_NAME=name,
         )
@@ -251,6 +285,9 @@ def main(
     ] = "",
     models: Annotated[Path, typer.Option(help="Folder of published models.")] = Path("models"),
     port: Annotated[int, typer.Option(help="The gateway's HTTP port.")] = 8000,
+    host: Annotated[
+        str, typer.Option(help="The gateway's address; 0.0.0.0 opens it to the network.")
+    ] = HOME,
     grpc_port: Annotated[int, typer.Option(help="The model server's gRPC port.")] = 8500,
     rest_port: Annotated[int, typer.Option(help="The model server's REST port.")] = 8501,
 ) -> None:
@@ -266,7 +303,8 @@ def main(
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
     try:
-        supervise(models, model, weights, Ports(gateway=port, grpc=grpc_port, rest=rest_port))
+        ports = Ports(gateway=port, grpc=grpc_port, rest=rest_port, host=host)
+        supervise(models, model, weights, ports)
     except StopRequestedError:
         console.print("stopped.")
     except RunError as error:

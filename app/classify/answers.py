@@ -61,3 +61,9 @@ class Answered:
 
     classification: Classification
     batch_size: int
+    version_label: str | None
+    """What was asked for, by the client or by a split."""
+    age_seconds: float | None
+    """How long the answer has been kept in the cache; None: it was computed."""
+    warnings: tuple[str, ...] = ()
+    """What the image library had to say."""

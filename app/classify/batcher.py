@@ -1,12 +1,17 @@
 """Continuous micro-batching: whenever a slot is free, everything that waits goes out at once.
 
-    submit ──► lane: queue ──slot free──► up to max_batch_size in one call ──► answers
+    submit ──► lane: queue ──slot free──► as many as max_batch_seconds allow ──► answers
                  │                                     │
                  └─ expired, cancelled: dropped        └─ done: the slot frees, next batch
 
 There is no timer. Alone, an item leaves immediately; under load batches grow by themselves, for
-more arrives while the slots are busy. Items are batched only with items of the same lane. The
-module knows nothing of images or models.
+more arrives while the slots are busy: up to max_batch_size, and up to what is computed within
+max_batch_seconds, so that nobody waits long for a slot, the probe of readiness neither. Items are
+batched only with items of the same lane. The module knows nothing of images or models.
+
+A queue stands when its oldest item has waited too long for a while (CoDel's test). Serving it in
+order would then give everybody an answer that comes too late: the newest go first, and what has
+waited beyond hope is refused. A short burst is no such queue and is served in order.
 """
 
 from __future__ import annotations
@@ -17,14 +22,19 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
+from app.classify.batch_times import BatchTimes
 from app.errors import DeadlineExceededError, OverloadedError
 
 LaneT = TypeVar("LaneT", bound=Hashable)
 ItemT = TypeVar("ItemT")
 AnswerT = TypeVar("AnswerT")
 
-_SMOOTHING: Final = 0.2
-"""Weight of the newest batch in the moving average of batch times."""
+_STANDING_SECONDS: Final = 0.1
+"""A queue that was too long for this long stands: CoDel's interval."""
+_LONG_WAITS: Final = 2.0
+"""A wait is long from twice what is aimed at, which admission keeps to when it can."""
+_HOPELESS_WAITS: Final = 2.0
+"""What waited twice as long as that is refused when the queue stands."""
 _MAX_IDLE_LANES: Final = 64
 """Lanes outlive their traffic for their measured times; versions come and go, so not for ever."""
 
@@ -50,10 +60,11 @@ class _Pending(Generic[ItemT, AnswerT]):
 @dataclass(slots=True, eq=False)
 class _Lane(Generic[ItemT, AnswerT]):
     queue: deque[_Pending[ItemT, AnswerT]] = field(default_factory=deque)
-    started_at: list[float] = field(default_factory=list)
-    """Start times of the batches in flight, oldest first."""
-    batch_seconds: float | None = None
-    """Moving average of a batch's time; None before the first."""
+    due_at: list[float] = field(default_factory=list)
+    """When the batches in flight are expected to be done, oldest first."""
+    times: BatchTimes = field(default_factory=BatchTimes)
+    is_long_since: float | None = None
+    """Since when the oldest item has always waited long."""
 
 
 class Batcher(Generic[LaneT, ItemT, AnswerT]):
@@ -64,6 +75,8 @@ class Batcher(Generic[LaneT, ItemT, AnswerT]):
         run: Callable[[LaneT, Sequence[ItemT], float], Awaitable[Sequence[AnswerT]]],
         *,
         max_batch_size: int,
+        max_batch_seconds: float,
+        queue_seconds: float,
         slots: Callable[[], int],
         clock: Callable[[], float],
         on_batch: Callable[[int], object],
@@ -73,12 +86,16 @@ class Batcher(Generic[LaneT, ItemT, AnswerT]):
         Args:
             run: computes a batch of one lane within so many seconds, one answer per item.
             max_batch_size: items per call.
+            max_batch_seconds: what a call should take at most, where it has several items.
+            queue_seconds: the wait for a slot that is aimed at; a queue stands well above it.
             slots: how many calls per lane may be in flight right now.
             clock: monotonic seconds; deadlines are measured on it.
             on_batch: told the size of each batch that leaves.
         """
         self._run = run
         self._max_batch_size = max_batch_size
+        self._max_batch_seconds = max_batch_seconds
+        self._long_seconds = _LONG_WAITS * queue_seconds
         self._slots = slots
         self._clock = clock
         self._on_batch = on_batch
@@ -112,7 +129,31 @@ class Batcher(Generic[LaneT, ItemT, AnswerT]):
     @property
     def in_flight(self) -> int:
         """Batches under way."""
-        return sum(len(lane.started_at) for lane in self._lanes.values())
+        return sum(len(lane.due_at) for lane in self._lanes.values())
+
+    @property
+    def items_to_stay_busy(self) -> int:
+        """Items that keep every slot at work.
+
+        One is computed and one is ready to follow; where batches pay, as many as fill them.
+        """
+        sizes = [
+            min(self._max_batch_size, lane.times.paying_size)
+            for lane in self._lanes.values()
+            if lane.due_at
+        ]
+        return self._slots() * max(2, sum(sizes))
+
+    def items_within(self, seconds: float) -> int | None:
+        """Items that get through in so long, by the times of the fastest lane; None: not known."""
+        rates = [
+            size / lane.times.predict(size)
+            for lane in self._lanes.values()
+            if lane.times.is_learned and (size := self._batch_size(lane))
+        ]
+        return (
+            int(seconds * self._slots() * max(rates)) + self.items_to_stay_busy if rates else None
+        )
 
     async def aclose(self) -> None:
         """Cancel what is in flight; everybody who waits is cancelled with it."""
@@ -133,23 +174,25 @@ class Batcher(Generic[LaneT, ItemT, AnswerT]):
         return lane
 
     def _forget_idle_lanes(self) -> None:
-        self._lanes = {
-            key: lane for key, lane in self._lanes.items() if lane.queue or lane.started_at
-        }
+        self._lanes = {key: lane for key, lane in self._lanes.items() if lane.queue or lane.due_at}
 
     def _refuse_if_hopeless(self, lane: _Lane[ItemT, AnswerT], now: float, deadline: float) -> None:
-        if lane.batch_seconds is None or self._has_slot(lane):
-            return  # a free slot is always used: that is also how a slow average recovers
-        until_slot = max(0.0, lane.batch_seconds - (now - lane.started_at[0]))
-        batches_ahead = len(lane.queue) // self._max_batch_size
-        wait = until_slot + batches_ahead * lane.batch_seconds / self._slots()
-        if now + wait + lane.batch_seconds > deadline:
+        if not lane.times.is_known or self._has_slot(lane):
+            return  # a free slot is always used: that is also how a slow estimate recovers
+        size = self._batch_size(lane)
+        seconds = lane.times.predict(min(size, len(lane.queue) + 1))
+        until_slot = max(0.0, lane.due_at[0] - now)
+        wait = until_slot + len(lane.queue) // size * seconds / self._slots()
+        if now + wait + seconds > deadline:
             raise OverloadedError(
                 "the queue is longer than the request's deadline", retry_after_seconds=wait
             )
 
+    def _batch_size(self, lane: _Lane[ItemT, AnswerT]) -> int:
+        return lane.times.size_within(self._max_batch_seconds, most=self._max_batch_size)
+
     def _has_slot(self, lane: _Lane[ItemT, AnswerT]) -> bool:
-        return not lane.started_at or len(lane.started_at) < self._slots()
+        return not lane.due_at or len(lane.due_at) < self._slots()
 
     def _dispatch(self, key: LaneT, lane: _Lane[ItemT, AnswerT]) -> None:
         while lane.queue and self._has_slot(lane) and not self._is_closed:
@@ -160,20 +203,55 @@ class Batcher(Generic[LaneT, ItemT, AnswerT]):
                 task.add_done_callback(self._tasks.discard)
 
     def _take(self, lane: _Lane[ItemT, AnswerT]) -> list[_Pending[ItemT, AnswerT]]:
-        """The oldest live items, marked as in flight; dead ones are dropped on the way."""
+        """The next live items, marked as in flight; dead ones are dropped on the way.
+
+        They are the oldest, unless the queue stands. None has less time left than the batch takes,
+        as far as that depends on the batch's size.
+        """
         now = self._clock()
+        is_standing = self._is_standing(lane, now)
+        if is_standing:
+            self._drop_hopeless(lane, now)
+        most = lane.times.next_size(self._max_batch_seconds, most=self._max_batch_size)
         batch: list[_Pending[ItemT, AnswerT]] = []
-        while lane.queue and len(batch) < self._max_batch_size:
-            pending = lane.queue.popleft()
+        while lane.queue and len(batch) < most:
+            pending = lane.queue.pop() if is_standing else lane.queue.popleft()
             if pending.future.done():
                 continue
             if pending.deadline <= now:
                 pending.future.set_exception(_too_late())
                 continue
             batch.append(pending)
+            most = lane.times.size_within(pending.deadline - now, most=most)
         if batch:
-            lane.started_at.append(now)
+            lane.due_at.append(now + lane.times.predict(len(batch)))
         return batch
+
+    def _is_standing(self, lane: _Lane[ItemT, AnswerT], now: float) -> bool:
+        """Whether the oldest have waited long for a while, or gave up."""
+        waiting = len(lane.queue)
+        while lane.queue and lane.queue[0].future.done():
+            lane.queue.popleft()
+        has_lost_some = len(lane.queue) < waiting
+        if not lane.queue or now - lane.queue[0].enqueued_at < self._long_wait(lane):
+            lane.is_long_since = None
+            return has_lost_some
+        if lane.is_long_since is None:
+            lane.is_long_since = now
+        return now - lane.is_long_since >= _STANDING_SECONDS
+
+    def _drop_hopeless(self, lane: _Lane[ItemT, AnswerT], now: float) -> None:
+        hopeless = _HOPELESS_WAITS * self._long_wait(lane)
+        while lane.queue and now - lane.queue[0].enqueued_at > hopeless:
+            pending = lane.queue.popleft()
+            if not pending.future.done():
+                pending.future.set_exception(
+                    OverloadedError("the queue stands: newer requests go first")
+                )
+
+    def _long_wait(self, lane: _Lane[ItemT, AnswerT]) -> float:
+        """From when on a wait for a slot is long, in seconds: one batch more than is aimed at."""
+        return self._long_seconds + lane.times.predict(self._batch_size(lane))
 
     async def _run_batch(
         self, key: LaneT, lane: _Lane[ItemT, AnswerT], batch: list[_Pending[ItemT, AnswerT]]
@@ -183,23 +261,18 @@ class Batcher(Generic[LaneT, ItemT, AnswerT]):
         timeout = max(pending.deadline for pending in batch) - started_at
         try:
             answers = await self._run(key, [pending.item for pending in batch], timeout)
-            self._measure(lane, started_at)
+            lane.times.observe(len(batch), self._clock() - started_at)
             self._deliver(batch, answers, started_at)
         except DeadlineExceededError as error:
-            self._measure(lane, started_at)
+            lane.times.observe(len(batch), self._clock() - started_at)
             _fail(batch, error)
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
             _fail(batch, error)
         finally:
             for pending in batch:
                 pending.future.cancel()  # does nothing where an answer or an error was set
-            lane.started_at.pop(0)
+            lane.due_at.pop(0)
             self._dispatch(key, lane)
-
-    def _measure(self, lane: _Lane[ItemT, AnswerT], started_at: float) -> None:
-        seconds = self._clock() - started_at
-        average = seconds if lane.batch_seconds is None else lane.batch_seconds
-        lane.batch_seconds = average + _SMOOTHING * (seconds - average)
 
     def _deliver(
         self,

@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -35,6 +37,7 @@ from app.models_file import ModelSettings
 from contract import signatures
 from contract.card import ModelCard
 from protocol.models import ModelSpec, State
+from protocol.rows import ENCODERS
 
 _MAX_VERSIONS: Final = 64
 """Cards kept; an ImageNet card is 100 kB of labels."""
@@ -71,10 +74,21 @@ class Catalog:
         settings: Mapping[str, ModelSettings],
         *,
         clock: Callable[[], float],
+        first_labels: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        """Create it.
+
+        Args:
+            server: who is asked.
+            settings: of SavedModels that our exporter did not write, by model.
+            clock: monotonic seconds.
+            first_labels: the first one of those that answer requests which name none, for the
+                models whose traffic is split.
+        """
         self._server = server
         self._settings = settings
         self._clock = clock
+        self._first_labels = first_labels
         self._versions: OrderedDict[tuple[str, int], ModelVersion] = OrderedDict()
         self._current: dict[ModelSpec, _Current] = {}
         self._answered: dict[str, tuple[int, float]] = {}
@@ -85,7 +99,8 @@ class Catalog:
 
         Args:
             spec: by number, by label, or the served one.
-            fresh: ask the model server even if the last answer is recent.
+            fresh: ask the model server even if the last answer is recent, and whether it still
+                serves a version that is given by its number.
 
         Raises:
             ModelError: no such model, version or label.
@@ -97,6 +112,17 @@ class Catalog:
             if not fresh and self._current.pop(spec, None) is not None:  # gone since we asked
                 return await self.resolve(spec, fresh=True)
             raise await self.explain(error, spec) from error
+
+    async def resolve_default(self, name: str) -> ModelVersion:
+        """The version that has to answer requests which name none, asked for at this moment.
+
+        Raises:
+            GatewayError: as `resolve`.
+        """
+        if (label := self._first_labels.get(name)) is not None:
+            with suppress(ModelVersionNotFoundError, ModelNotReadyError):  # the served one then
+                return await self.resolve(ModelSpec(name, version_label=label), fresh=True)
+        return await self.resolve(ModelSpec(name), fresh=True)
 
     async def version(self, name: str, number: int) -> ModelVersion:
         """That very version, from the cache or through the model server."""
@@ -122,7 +148,7 @@ class Catalog:
 
     def note_answer(self, spec: ModelSpec, model: ModelVersion) -> None:
         """A request for the spec was answered, by this version and with good numbers."""
-        if not spec.is_pinned:
+        if spec.version is None and spec.version_label in {None, self._first_labels.get(spec.name)}:
             self._answered[model.name] = (model.version, self._clock())
 
     def last_answer(self, name: str) -> tuple[int, float]:
@@ -153,7 +179,7 @@ class Catalog:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _resolve(self, spec: ModelSpec, *, fresh: bool) -> ModelVersion:
-        if spec.version is not None:
+        if spec.version is not None and not fresh:
             return await self.version(spec.name, spec.version)
         current = self._current.get(spec)
         age = self._clock() - current.seen_at if current else _STALE_SECONDS
@@ -190,7 +216,7 @@ class Catalog:
         return loaded
 
     async def _read_card(self, spec: ModelSpec) -> ModelCard:
-        rows = (self._server.encode_row(_QUERY),)
+        rows = (ENCODERS[self._server.row_encoding](_QUERY),)
         answer = await CARD_QUESTION.ask(self._server, spec, rows, timeout_seconds=_LOOKUP_SECONDS)
         try:
             return ModelCard.model_validate_json(answer.outputs[signatures.CARD][0])

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import repeat
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
 from pydantic import ValidationError
 
+from app import tracing
 from app.classify.predictions import Reader, Scores, TopK
+from app.decode.plan import FloatScaling, Plan, Rendering
 from app.errors import ModelError
 from app.model_server.pool import ModelServerPool
 from app.models_file import ModelSettings
+from app.tracing import Call, Trace
 from contract import signatures
 from contract.card import ModelCard
-from contract.pixels import ImageSpec
-from protocol.client import Input, Prediction, Row
+from contract.image_spec import ImageSpec
+from protocol.client import Headers, Input, Prediction
 from protocol.models import Metadata, ModelSpec, TensorSpec
+from protocol.rows import RowEncoding
 
 _DTYPES: Final = {"DT_UINT8": "uint8", "DT_FLOAT": "float32"}
 _RANK: Final = 4
@@ -43,8 +44,9 @@ class Question:
         rows: Sequence[bytes],
         *,
         timeout_seconds: float,
+        headers: Headers = (),
     ) -> Prediction:
-        """Ask a version, or whichever is served, about rows that `server.encode_row` encoded.
+        """Ask a version, or whichever is served, about rows in the encoding of the server.
 
         Raises:
             GatewayError: the call failed.
@@ -54,6 +56,7 @@ class Question:
             Input(self.input_name, self.dtype, self.row_shape, rows),
             outputs=self.outputs,
             timeout_seconds=timeout_seconds,
+            headers=headers,
         )
 
 
@@ -61,15 +64,6 @@ CARD_QUESTION: Final = Question(
     signatures.MODEL_CARD, signatures.QUERY, "int32", (), (signatures.CARD,)
 )
 """Asks a version from our exporter for its model card."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scaling:
-    """pixel * scale + offset, per channel, for models that take floats."""
-
-    scale: npt.NDArray[np.float32]
-    offset: npt.NDArray[np.float32]
-    is_bgr: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,16 +74,25 @@ class ImageSignature:
     k: int
     question: Question
     reader: Reader
-    scaling: Scaling | None = None
+    scaling: FloatScaling | None = None
 
-    def to_row(self, pixels: npt.NDArray[np.uint8]) -> Row:
-        """uint8 [H,W,3] to the row the signature takes."""
-        if self.question.dtype == "string":
-            return pixels.tobytes()
-        if self.scaling is None:
-            return pixels
-        ordered = pixels[..., ::-1] if self.scaling.is_bgr else pixels
-        return ordered.astype(np.float32) * self.scaling.scale + self.scaling.offset
+    def plan(self, encoding: RowEncoding) -> Plan:
+        """How an image becomes a row of this signature's input."""
+        return Plan(
+            rendering=Rendering(**self.image.model_dump()),
+            encoding=encoding,
+            is_string=self.question.dtype == "string",
+            scaling=self.scaling,
+        )
+
+    def takes_rows_of(self, other: ImageSignature) -> bool:
+        """Whether an image's row for the other signature is its row for this one."""
+        return (
+            self.scaling is None
+            and other.scaling is None
+            and self.image == other.image
+            and self.question.dtype == other.question.dtype
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +104,41 @@ class Lane:
     signature: ImageSignature = field(compare=False)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class LaneRow:
+    """One image's row, and the trace of the request it came with."""
+
+    row: bytes
+    trace: Trace | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LaneAnswer:
+    """The prediction for a batch, the place in it of one row, and the call that it came from."""
+
+    prediction: Prediction
+    index: int
+    call: Call | None
+
+
 async def ask_lane(
-    server: ModelServerPool, lane: Lane, rows: Sequence[bytes], timeout_seconds: float
-) -> list[tuple[Prediction, int]]:
-    """A batch of one lane: the prediction, and for each row its place in it."""
-    prediction = await lane.signature.question.ask(
-        server, lane.spec, rows, timeout_seconds=timeout_seconds
-    )
-    return list(zip(repeat(prediction), range(len(rows)), strict=False))
+    server: ModelServerPool, lane: Lane, rows: Sequence[LaneRow], timeout_seconds: float
+) -> list[LaneAnswer]:
+    """Ask about a batch of one lane; an answer for each row."""
+    attributes = {
+        "model": lane.spec.name,
+        "version": lane.expected_version,
+        "batch_size": len(rows),
+    }
+    with tracing.call((row.trace for row in rows), attributes) as call:
+        prediction = await lane.signature.question.ask(
+            server,
+            lane.spec,
+            [row.row for row in rows],
+            timeout_seconds=timeout_seconds,
+            headers=() if call is None else call.headers,
+        )
+    return [LaneAnswer(prediction, index, call) for index in range(len(rows))]
 
 
 def exported_signature(card: ModelCard, *, as_strings: bool) -> ImageSignature:
@@ -181,9 +211,7 @@ def _image_spec(name: str, tensor: TensorSpec, settings: ModelSettings) -> Image
         raise ModelError(f"model {name}: {error.errors()[0]['msg']}: image {given}") from error
 
 
-def _scaling(settings: ModelSettings) -> Scaling:
-    return Scaling(
-        scale=np.asarray(settings.scale, dtype=np.float32),
-        offset=np.asarray(settings.offset, dtype=np.float32),
-        is_bgr=settings.channels == "bgr",
+def _scaling(settings: ModelSettings) -> FloatScaling:
+    return FloatScaling(
+        scale=settings.scale, offset=settings.offset, is_bgr=settings.channels == "bgr"
     )

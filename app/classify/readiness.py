@@ -1,8 +1,10 @@
 """Ready means: every required model is AVAILABLE and has really answered a moment ago.
 
 TensorFlow Serving can call a version AVAILABLE whose every Predict fails, so the status alone
-proves nothing. Real traffic is the cheapest proof; without any, one grey image is sent. The report
-is kept for a second: probes and the page may ask as often as they like.
+proves nothing. Real traffic is the cheapest proof; without any, one grey image is sent, past the
+batches that wait here. While a ready model is being proved, a report waits for a moment only and
+then says what is believed (see `trust`): under load a proof may take longer than a probe waits.
+The report is kept for a second: probes and the page may ask as often as they like.
 """
 
 from __future__ import annotations
@@ -15,23 +17,23 @@ from typing import Final
 import numpy as np
 
 from app.classify.catalog import Catalog, ModelVersion
-from app.errors import GatewayError, ModelNotReadyError
+from app.classify.trust import Finding, ModelReadiness, Proof, Trust
+from app.errors import (
+    DeadlineExceededError,
+    GatewayError,
+    ModelServerUnavailableError,
+    OverloadedError,
+)
 from app.model_server.pool import ModelServerPool
 from protocol.models import ModelSpec, State
 
 _KEEP_SECONDS: Final = 1.0
-_TIMEOUT_SECONDS: Final = 2.0
+_PROOF_SECONDS: Final = 2.0
+_PATIENCE_SECONDS: Final = 1.0
+"""What a report waits for a proof of a model that was ready within the last..."""
+_RECENT_SECONDS: Final = 10.0
+"""...so many seconds."""
 _GREY: Final = 128
-
-
-@dataclass(frozen=True, slots=True)
-class ModelReadiness:
-    """Whether one model answers; `detail` says why not."""
-
-    name: str
-    is_ready: bool
-    version: int | None = None
-    detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +42,24 @@ class Report:
 
     is_draining: bool
     models: Sequence[ModelReadiness]
+    trouble: str | None = None
+    """What keeps the gateway itself from answering."""
 
     @property
     def is_ready(self) -> bool:
-        """All models answer and the process is not about to stop."""
-        return not self.is_draining and all(model.is_ready for model in self.models)
+        """All models answer, nothing is wrong here, and the process is not about to stop."""
+        is_well = not self.is_draining and self.trouble is None
+        return is_well and all(model.is_ready for model in self.models)
 
     @property
     def detail(self) -> str:
         """Why not, in one sentence; empty when ready."""
         if self.is_draining:
             return "the gateway is shutting down"
-        return "; ".join(
-            f"{model.name}: {model.detail}" for model in self.models if not model.is_ready
-        )
+        reasons = [f"{model.name}: {model.detail}" for model in self.models if not model.is_ready]
+        if self.trouble is not None:
+            reasons.append(self.trouble)
+        return "; ".join(reasons)
 
 
 class Readiness:
@@ -67,6 +73,7 @@ class Readiness:
         *,
         clock: Callable[[], float],
         on_change: Callable[[Report], None],
+        trouble: Callable[[], str | None] = lambda: None,
     ) -> None:
         """Create it.
 
@@ -76,57 +83,82 @@ class Readiness:
             models: names of the required models.
             clock: monotonic seconds.
             on_change: told the first report, and each that says something else than the last.
+            trouble: why the gateway itself cannot answer, if it cannot.
         """
         self._server = server
         self._catalog = catalog
-        self._names = models
+        self._trusts = [Trust(name) for name in models]
         self._clock = clock
         self._on_change = on_change
-        self._kept: tuple[float, Sequence[ModelReadiness]] | None = None
-        self._lock = asyncio.Lock()
+        self._trouble = trouble
+        self._reported: Report | None = None
+        self._proofs: dict[str, asyncio.Task[None]] = {}
         self.is_draining = False
 
     async def report(self) -> Report:
-        """The current state, at most a second old."""
+        """The current state, at most a second old unless a proof takes longer."""
         if self.is_draining:
             return Report(is_draining=True, models=())
-        async with self._lock:
-            if self._kept is None or self._clock() - self._kept[0] >= _KEEP_SECONDS:
-                models = await asyncio.gather(*(self._ask(name) for name in self._names))
-                before = self._kept[1] if self._kept else None
-                self._kept = (self._clock(), models)
-                if models != before:
-                    self._on_change(Report(is_draining=False, models=models))
-        return Report(is_draining=self.is_draining, models=self._kept[1])
+        await asyncio.gather(*(self._look_at(trust) for trust in self._trusts))
+        models = [trust.readiness for trust in self._trusts]
+        report = Report(is_draining=False, models=models, trouble=self._trouble())
+        if report != self._reported:
+            self._reported = report
+            self._on_change(report)
+        return report
 
-    async def _ask(self, name: str) -> ModelReadiness:
+    async def aclose(self) -> None:
+        """Cancel proofs that are under way."""
+        for task in self._proofs.values():
+            task.cancel()
+        await asyncio.gather(*self._proofs.values(), return_exceptions=True)
+
+    async def _look_at(self, trust: Trust) -> None:
+        """Bring what is believed of a model up to date."""
+        name, now = trust.readiness.name, self._clock()
         version, answered_at = self._catalog.last_answer(name)
-        if self._clock() - answered_at < _KEEP_SECONDS:
-            return ModelReadiness(name, is_ready=True, version=version)
-        try:
-            async with asyncio.timeout(_TIMEOUT_SECONDS):
-                version = await self._prove(name)
-        except TimeoutError:
-            return ModelReadiness(name, is_ready=False, detail="it does not answer in time")
-        except GatewayError as error:
-            return ModelReadiness(name, is_ready=False, detail=error.detail)
-        return ModelReadiness(name, is_ready=True, version=version)
+        if now - answered_at < _KEEP_SECONDS:
+            trust.answered(version, answered_at)
+            return
+        if now - trust.proved_at < _KEEP_SECONDS:
+            return
+        proof = self._proofs.get(name)
+        if proof is None:
+            proof = self._proofs[name] = asyncio.create_task(self._prove(trust))
+            proof.add_done_callback(lambda _: self._proofs.pop(name))
+        is_known = trust.readiness.is_ready and now - trust.seen_at < _RECENT_SECONDS
+        await asyncio.wait((proof,), timeout=_PATIENCE_SECONDS if is_known else None)
 
-    async def _prove(self, name: str) -> int:
+    async def _prove(self, trust: Trust) -> None:
+        try:
+            async with asyncio.timeout(_PROOF_SECONDS):
+                proof = await self._proof(trust.readiness.name)
+        except TimeoutError:
+            proof = Proof(Finding.SLOW, detail="it does not answer in time")
+        except (DeadlineExceededError, OverloadedError) as error:
+            proof = Proof(Finding.SLOW, detail=error.detail)
+        except GatewayError as error:
+            proof = Proof(Finding.REFUTED, detail=error.detail)
+        trust.note(proof, self._clock())
+
+    async def _proof(self, name: str) -> Proof:
         """Status first, then a real prediction of the version that is served."""
-        statuses = await self._server.statuses(name, timeout_seconds=_TIMEOUT_SECONDS)
+        statuses = await self._server.statuses(name, timeout_seconds=_PROOF_SECONDS)
         if not any(each.state is State.AVAILABLE for each in statuses):
-            raise ModelNotReadyError("no version is available")
-        model = await self._catalog.resolve(ModelSpec(name), fresh=True)
-        await self._predict(model)
-        return model.version
+            return Proof(Finding.REFUTED, detail="no version is available")
+        try:
+            model = await self._catalog.resolve_default(name)
+            await self._predict(model)
+        except ModelServerUnavailableError as error:  # it talks: its queue may be full
+            return Proof(Finding.SLOW, detail=error.detail)
+        return Proof(Finding.ANSWERED, model.version)
 
     async def _predict(self, model: ModelVersion) -> None:
         signature = model.signature
         shape = (signature.image.height, signature.image.width, 3)
-        row = self._server.encode_row(signature.to_row(np.full(shape, _GREY, np.uint8)))
+        row = signature.plan(self._server.row_encoding).row(np.full(shape, _GREY, np.uint8))
         spec = ModelSpec(model.name, model.version)
         answer = await signature.question.ask(
-            self._server, spec, (row,), timeout_seconds=_TIMEOUT_SECONDS
+            self._server, spec, (row,), timeout_seconds=_PROOF_SECONDS
         )
         signature.reader.read(answer.outputs, 0)

@@ -12,13 +12,14 @@ from fastapi import APIRouter, Request, Response
 from pydantic_core import to_json
 
 from app.classify.answers import Answered, Classification
-from app.errors import GatewayError, RequestError
+from app.errors import GatewayError, RequestError, RequestTimeoutError, let_go_of_frames
 from app.http.dependencies import DeadlineDep, QueryDep, record_of, services_of
 from app.http.problems import problem_body
 from app.http.record import RequestRecord
 from app.http.schemas import BatchAnswer, ClassifyAnswer
 from app.http.services import Services
 from app.http.uploads import ClientGoneError, Upload, read_image, read_images
+from app.tracing import span
 
 router = APIRouter(tags=["classify"])
 
@@ -65,12 +66,20 @@ async def classify(request: Request, query: QueryDep, deadline: DeadlineDep) -> 
     """Classify one image: multipart field `file`, or the raw bytes as the body."""
     services, record = services_of(request), record_of(request)
     try:
-        with services.admission.enter() as reservation:
-            reading = read_image(request, reservation, max_bytes=services.settings.max_body_bytes)
+        with (
+            services.admission.enter(record.client) as place,
+            services.buffers.hold(record.client) as holding,
+        ):
+            reading = read_image(request, holding, max_bytes=services.settings.max_body_bytes)
             upload = await _in_time(reading, deadline)
+            place.arrived()
             record.facts.update(image_bytes=len(upload.data), model=query.spec.name)
             work = services.classifier.classify(
-                upload.data, query, started_at=record.started_at, deadline=deadline
+                upload.data,
+                query,
+                started_at=record.started_at,
+                deadline=deadline,
+                client=record.client,
             )
             return _answer(record, await _unless_abandoned(request, work))
     except ClientGoneError:
@@ -80,16 +89,25 @@ async def classify(request: Request, query: QueryDep, deadline: DeadlineDep) -> 
 def _answer(record: RequestRecord, answered: Answered) -> Response:
     """The answer of one image, which the log line and a header repeat in part."""
     answer, timing = answered.classification, answered.classification.timing_ms
-    record.facts.update(
-        version=answer.model.version,
-        batch_size=answered.batch_size,
-        decode_ms=timing.decode,
-        queue_ms=timing.queue,
-        inference_ms=timing.inference,
-    )
-    stages = ((stage.name, getattr(timing, stage.name)) for stage in fields(timing))
+    record.facts["version"] = answer.model.version
+    record.warn(answered.warnings)
+    if answered.version_label is not None:
+        record.facts["version_label"] = answered.version_label
+    stages = [(stage.name, getattr(timing, stage.name)) for stage in fields(timing)]
     record.server_timing = ", ".join(f"{stage};dur={value}" for stage, value in stages)
-    return _json({"request_id": record.request_id, **_members(answer)})
+    response = _json({"request_id": record.request_id, **_members(answer)})
+    if answered.age_seconds is None:
+        record.facts.update(
+            batch_size=answered.batch_size,
+            decode_ms=timing.decode,
+            queue_ms=timing.queue,
+            inference_ms=timing.inference,
+        )
+    else:
+        record.facts["cache"] = "hit"
+        response.headers["Cache-Status"] = "sightserve; hit"  # RFC 9211
+        response.headers["Age"] = str(int(answered.age_seconds))
+    return response
 
 
 @router.post("/classify/batch", response_model=BatchAnswer, openapi_extra=_IMAGES)
@@ -98,20 +116,23 @@ async def classify_batch(request: Request, query: QueryDep, deadline: DeadlineDe
     services, record = services_of(request), record_of(request)
     settings = services.settings
     try:
-        with services.admission.enter() as reservation:
+        with (
+            services.admission.enter(record.client) as place,
+            services.buffers.hold(record.client) as holding,
+        ):
             reading = read_images(
                 request,
-                reservation,
+                holding,
                 max_bytes=settings.max_batch_body_bytes,
                 max_files=settings.max_batch_files,
             )
             uploads = await _in_time(reading, deadline)
+            place.arrived()
             image_bytes = sum(len(upload.data) for upload in uploads)
             record.facts.update(image_bytes=image_bytes, model=query.spec.name)
-            with services.admission.images_in_progress(len(uploads) - 1):
-                work = asyncio.gather(
-                    *(_one(services, upload, query, deadline) for upload in uploads)
-                )
+            record.charge(len(uploads) - 1)
+            with services.admission.widen(record.client, len(uploads) - 1) as further:
+                work = _each(services, record, uploads, query, deadline, width=1 + further)
                 items = await _unless_abandoned(request, work)
     except ClientGoneError:
         return _abandoned(record)
@@ -122,18 +143,46 @@ async def classify_batch(request: Request, query: QueryDep, deadline: DeadlineDe
     )
 
 
+async def _each(
+    services: Services,
+    record: RequestRecord,
+    uploads: list[Upload],
+    query: QueryDep,
+    deadline: float,
+    *,
+    width: int,
+) -> list[dict[str, Any]]:
+    """Every file's item, in order; `width` of them are in progress at a time."""
+    waiting = iter(enumerate(uploads))
+    items: dict[int, dict[str, Any]] = {}
+
+    async def work() -> None:
+        for number, upload in waiting:
+            items[number] = await _one(services, record, upload, query, deadline)
+
+    await asyncio.gather(*(work() for _ in range(width)))
+    return [items[number] for number in range(len(uploads))]
+
+
 async def _one(
-    services: Services, upload: Upload, query: QueryDep, deadline: float
+    services: Services, record: RequestRecord, upload: Upload, query: QueryDep, deadline: float
 ) -> dict[str, Any]:
     """One file's item of the batch answer."""
     try:
         if not upload.data:
             raise RequestError("the image is empty: zero bytes arrived")
         answered = await services.classifier.classify(
-            upload.data, query, started_at=time.monotonic(), deadline=deadline
+            upload.data,
+            query,
+            started_at=time.monotonic(),
+            deadline=deadline,
+            client=record.client,
         )
     except GatewayError as error:
+        record.warn(error.warnings)
+        let_go_of_frames(error)
         return {"file": upload.name, "problem": problem_body(error)}
+    record.warn(answered.warnings)
     return {"file": upload.name, **_members(answered.classification)}
 
 
@@ -149,10 +198,11 @@ def _json(body: dict[str, Any]) -> Response:
 async def _in_time(reading: Coroutine[Any, Any, _T], deadline: float) -> _T:
     """A body that trickles in must not hold its place beyond the deadline."""
     try:
-        async with asyncio.timeout(deadline - time.monotonic()):
-            return await reading
+        with span("read"):
+            async with asyncio.timeout(deadline - time.monotonic()):
+                return await reading
     except TimeoutError as error:
-        raise RequestError("the body did not arrive within the deadline") from error
+        raise RequestTimeoutError("the body did not arrive within the deadline") from error
 
 
 async def _unless_abandoned(

@@ -18,6 +18,7 @@ from protocol.models import ModelSpec
 
 MAX_VERSION = 2**63 - 1
 _NAME_PATTERN = r"^[^/\x00-\x1f\x7f]+$"
+_MAX_KEY_LENGTH = 256
 _MAX_TIMEOUT_MS = 86_400_000
 
 
@@ -68,12 +69,22 @@ async def _classify_query(
     min_probability: Annotated[
         float, Query(ge=0, le=1, description="Leave out classes that are less probable.")
     ] = 0.0,
+    x_sticky_key: Annotated[
+        str | None,
+        Header(
+            min_length=1,
+            max_length=_MAX_KEY_LENGTH,
+            description="Where traffic is split between labels, requests with the same key (a "
+            "user, a camera) are answered by the same one.",
+        ),
+    ] = None,
 ) -> ClassifyQuery:
     """The query parameters of both classify routes."""
     if version is not None and version_label is not None:
         raise InvalidParameterError("version_label", "cannot be given together with version")
     name = model or services_of(request).settings.model_name
-    return ClassifyQuery(ModelSpec(name, version, version_label), top_k, min_probability)
+    spec = ModelSpec(name, version, version_label)
+    return ClassifyQuery(spec, top_k, min_probability, x_sticky_key)
 
 
 async def _deadline(

@@ -6,16 +6,21 @@ generated clients and tools there is /openapi.json.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from html import escape
-from typing import Any
+from typing import Any, TypeVar
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
+from pydantic_core import to_json
 
 from app.http.page import security_headers
+from app.http.ports import PROBES
 from app.http.problems import HTTP_PROBLEM_TYPES, PROBLEM_TYPES, TYPE_PREFIX, ProblemType
 
 router = APIRouter(include_in_schema=False)
+
+_T = TypeVar("_T")
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem;
@@ -36,8 +41,22 @@ th, td { text-align: left; vertical-align: top; padding: .3rem .6rem;
 @router.get("/docs")
 async def docs(request: Request) -> HTMLResponse:
     """The page."""
-    html = render(request.app.openapi())
+    html = _kept(request.app, render)
     return HTMLResponse(html, headers=security_headers(html))
+
+
+@router.get("/openapi.json")
+async def openapi(request: Request) -> Response:
+    """The OpenAPI document. FastAPI's own route would encode it anew for each request."""
+    return Response(_kept(request.app, to_json), media_type="application/json")
+
+
+def _kept(app: FastAPI, rendering: Callable[[dict[str, Any]], _T]) -> _T:
+    """The application's document in that form, made at the first request that wants it."""
+    kept: dict[object, Any] = app.state.documents
+    if rendering not in kept:
+        kept[rendering] = rendering(app.openapi())
+    return kept[rendering]  # type: ignore[no-any-return]  # what `rendering` returned
 
 
 @router.get(TYPE_PREFIX + "{slug}")
@@ -45,6 +64,25 @@ async def problem(slug: str) -> RedirectResponse:
     """What a problem's `type` leads to: its row on the page."""
     known = {kind.slug for kind in problem_rows()}
     return RedirectResponse(f"/docs#{slug}" if slug in known else "/docs#problems")
+
+
+def declare_keys(app: FastAPI) -> None:
+    """Say in the OpenAPI document that calls need an API key, in either header; probes do not."""
+    without_keys = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = without_keys()
+        document.setdefault("components", {})["securitySchemes"] = {
+            "bearer": {"type": "http", "scheme": "bearer"},
+            "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+        }
+        document["security"] = [{"bearer": []}, {"header": []}]
+        for path in PROBES & document["paths"].keys():
+            for operation in document["paths"][path].values():
+                operation["security"] = []
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way of extending it
 
 
 def problem_rows() -> list[ProblemType]:

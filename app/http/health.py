@@ -48,5 +48,5 @@ async def healthz(services: ServicesDep) -> dict[str, Any]:
             for model in report.models
         ],
         "images_in_progress": services.admission.images,
-        "bytes_in_progress": services.admission.bytes,
+        "bytes_in_progress": services.buffers.bytes,
     }

@@ -13,25 +13,33 @@ from typing import Any, Final
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import GatewayError
+from app.access.addresses import share_of
+from app.errors import GatewayError, let_go_of_frames
 from app.http.problems import problem_response
-from app.http.record import RequestRecord
+from app.http.record import STARTED_AT, UNROUTED, RequestRecord
 from app.metrics import Metrics
+from app.tracing import Trace, Tracing, enter
 
 REQUEST_ID_HEADER: Final = "X-Request-Id"
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _SERVER_ERROR: Final = 500
-_UNROUTED: Final = "(none)"
 _QUIET: Final = frozenset({"/livez", "/readyz", "/healthz", "/metrics"})
 """Probed every few seconds: logged at debug. Readiness logs its changes itself."""
+_TRACED: Final = frozenset(
+    {"model", "version", "version_label", "batch_size", "image_bytes", "files", "failed", "cache"}
+)
+"""Facts that become a span's attributes; times are spans of their own."""
 _SECURITY_HEADERS: Final = {"X-Content-Type-Options": "nosniff"}
 
 
 class Observe:
     """ASGI middleware: see the module."""
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics, log: Any) -> None:
+    def __init__(
+        self, app: ASGIApp, *, metrics: Metrics, log: Any, tracing: Tracing | None = None
+    ) -> None:
         self._app = app
+        self._tracing = tracing
         self._metrics = metrics
         self._log = log
 
@@ -40,9 +48,14 @@ class Observe:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        record = RequestRecord(_request_id(scope), time.monotonic())
-        scope.setdefault("state", {})["record"] = record
+        state = scope.setdefault("state", {})
+        started_at = state.get(STARTED_AT, time.monotonic())
+        record = state["record"] = RequestRecord(_request_id(scope), started_at, _peer(scope))
         status = 0
+        if self._tracing is not None and scope["path"] not in _QUIET:
+            trace = record.trace = self._tracing.begin(scope["headers"])
+            record.facts["trace_id"] = trace.trace_id
+            enter(trace)
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
@@ -62,8 +75,8 @@ class Observe:
 
     def _finish(self, scope: Scope, record: RequestRecord, status: int) -> None:
         seconds = time.monotonic() - record.started_at
-        route = getattr(scope.get("route"), "path", _UNROUTED)
-        method = scope["method"] if route != _UNROUTED else "*"  # clients can invent methods
+        route = getattr(scope.get("route"), "path", UNROUTED)
+        method = scope["method"] if route != UNROUTED else "*"  # clients can invent methods
         fields: dict[str, Any] = {
             "request_id": record.request_id,
             "method": scope["method"],
@@ -74,8 +87,11 @@ class Observe:
         }
         if record.is_abandoned:
             fields["abandoned"] = True
+        if record.trace is not None:
+            _end(record.trace, route, method, status, record)
         self._write(route, status, record, fields)
         self._metrics.request_done(route, method, status, seconds, problem=record.problem)
+        let_go_of_frames(record.error)
 
     def _write(
         self, route: str, status: int, record: RequestRecord, fields: dict[str, Any]
@@ -95,10 +111,25 @@ class Observe:
             self._log.info("request", **fields)
 
 
+def _end(trace: Trace, route: str, method: str, status: int, record: RequestRecord) -> None:
+    attributes = {name: value for name, value in record.facts.items() if name in _TRACED}
+    attributes |= {"http.request.method": method, "http.route": route}
+    attributes["request_id"] = record.request_id
+    if record.problem is not None:
+        attributes["error.type"] = record.problem
+    trace.end(f"{method} {route}", status, attributes)
+
+
 def _request_id(scope: Scope) -> str:
     """The client's id if it is harmless in logs and headers, else a new one."""
     given = Headers(scope=scope).get(REQUEST_ID_HEADER)
     return given if given and _REQUEST_ID.fullmatch(given) else _new_request_id()
+
+
+def _peer(scope: Scope) -> str:
+    """Who the address at the other end of the connection is; empty on a UNIX socket."""
+    address: tuple[str, int] | None = scope.get("client")
+    return share_of(address[0]) if address else ""
 
 
 def _new_request_id() -> str:

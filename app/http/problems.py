@@ -39,6 +39,9 @@ PROBLEM_TYPES: Final[dict[type[errors.GatewayError], ProblemType]] = {
     errors.GatewayError: _INTERNAL,
     errors.RequestError: ProblemType(400, "bad-request", "The request cannot be understood"),
     errors.InvalidImageError: ProblemType(422, "invalid-image", "The image cannot be decoded"),
+    errors.ImageTooCostlyError: ProblemType(
+        422, "image-too-costly", "The image takes too long to decode"
+    ),
     errors.UnsupportedMediaTypeError: ProblemType(
         415, "unsupported-media-type", "The body's content type is not supported"
     ),
@@ -46,8 +49,19 @@ PROBLEM_TYPES: Final[dict[type[errors.GatewayError], ProblemType]] = {
         413, "payload-too-large", "The request body is too large"
     ),
     errors.ImageTooLargeError: ProblemType(413, "image-too-large", "The image is too large"),
+    errors.RequestTimeoutError: ProblemType(
+        408, "request-timeout", "The request did not arrive in time"
+    ),
+    errors.UrlTooLongError: ProblemType(414, "url-too-long", "The request's URL is too long"),
+    errors.HeadersTooLargeError: ProblemType(
+        431, "headers-too-large", "The request's headers are too large"
+    ),
     errors.InvalidParameterError: ProblemType(
         422, "invalid-parameter", "A parameter has a value that is not allowed"
+    ),
+    errors.UnauthorizedError: ProblemType(401, "unauthorized", "An API key is needed"),
+    errors.MisdirectedRequestError: ProblemType(
+        421, "misdirected-request", "The request is for another host"
     ),
     errors.ModelError: ProblemType(502, "model-unusable", "The model cannot be used"),
     errors.ModelNotFoundError: ProblemType(404, "model-not-found", "There is no such model"),
@@ -55,6 +69,10 @@ PROBLEM_TYPES: Final[dict[type[errors.GatewayError], ProblemType]] = {
         404, "model-version-not-found", "There is no such version of the model"
     ),
     errors.OverloadedError: ProblemType(429, "overloaded", "Too much work is waiting"),
+    errors.RateLimitedError: ProblemType(429, "rate-limited", "The client sends too much"),
+    errors.TooManyConnectionsError: ProblemType(
+        503, "too-many-connections", "Too many connections are open"
+    ),
     errors.DeadlineExceededError: ProblemType(504, "deadline-exceeded", "The deadline passed"),
     errors.ModelServerError: ProblemType(502, "model-server-error", "The model server failed"),
     errors.RefusedByModelServerError: ProblemType(
@@ -100,8 +118,19 @@ def problem_body(error: Exception, *, request_id: str | None = None) -> dict[str
 def problem_response(error: Exception, record: RequestRecord) -> Response:
     """The answer to an error; notes the problem on the request's record."""
     record.problem, record.error = problem_type(error).slug, error
-    headers = _retry_after(error)
+    if isinstance(error, errors.GatewayError):
+        record.warn(error.warnings)
+    headers = retry_after(error)
+    if isinstance(error, errors.UnauthorizedError):
+        headers["WWW-Authenticate"] = error.challenge
+    if isinstance(error, errors.RequestTimeoutError):
+        headers["Connection"] = "close"  # what is still to come is not waited for
     return _response(problem_body(error, request_id=record.request_id), headers)
+
+
+def bare_problem_response(error: Exception) -> Response:
+    """The answer to an error where no record is at hand."""
+    return _response(problem_body(error), retry_after(error))
 
 
 def http_problem_response(error: HTTPException, record: RequestRecord) -> Response:
@@ -148,6 +177,7 @@ def _response(body: Mapping[str, Any], headers: Mapping[str, str] | None) -> Res
     )
 
 
-def _retry_after(error: Exception) -> dict[str, str]:
+def retry_after(error: Exception) -> dict[str, str]:
+    """The header of errors that say when to try again."""
     seconds: float | None = getattr(error, "retry_after_seconds", None)
     return {} if seconds is None else {"Retry-After": str(max(1, math.ceil(seconds)))}

@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
+
+from app.tracing import Trace
+
+STARTED_AT: Final = "started_at"
+"""In the scope's state: when the request's first bytes reached this machine, on time.monotonic."""
+UNROUTED: Final = "(none)"
+"""The route of requests that no route took, in logs and metrics."""
+
+
+_MOST_WARNINGS: Final = 8
+
+
+def _for_free(_images: int) -> None:
+    """What images cost where nobody counts them."""
 
 
 @dataclass(slots=True)
@@ -12,11 +27,22 @@ class RequestRecord:
 
     request_id: str
     started_at: float
-    """On time.monotonic."""
+    """On time.monotonic; time that the request spent waiting in the socket counts."""
+    client: str = ""
+    """Whose fair share it takes: the peer's address unless more is known. No metric label."""
+    charge: Callable[[int], None] = _for_free
+    """Counts that many further images against the client's rate limits; one is counted already."""
     facts: dict[str, Any] = field(default_factory=dict)
     """Model, version, batch size, image bytes, stage times in milliseconds."""
     problem: str | None = None
     error: Exception | None = None
     server_timing: str | None = None
+    trace: Trace | None = None
     is_abandoned: bool = False
     """The client went away before the answer."""
+
+    def warn(self, warnings: Sequence[str]) -> None:
+        """Note what a library had to say about an image; the first few of a request."""
+        if warnings:
+            noted = self.facts.setdefault("warnings", [])
+            noted.extend(warnings[: _MOST_WARNINGS - len(noted)])

@@ -8,26 +8,42 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Final
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp
+from uvicorn.server import ServerState
 
+from app.access.addresses import TrustedProxies
+from app.http.connection.census import Census
+from app.http.connection.limits import Limits, limits_of, raise_file_limit
+from app.http.connection.protocol import Connection, Shared, new_scratch
+from app.http.ports import AdminPort
 from app.http.services import Services
 from app.log import get_logger
 from app.settings import Settings
 
-_KEEP_ALIVE_SECONDS = 75
-"""Longer than load balancers keep idle connections (60 s), so that they close first: a connection
-closed by us while they send on it would be an error of theirs."""
+_SEND_BUFFER_BYTES: Final = 131_072
+"""More than our largest answer. Linux grows it to 4 MB where a client does not read: 140 answers
+computed for nobody, for each connection that pipelines."""
+_ADMIN_CONNECTIONS: Final = 64
+
+ProtocolFactory = Callable[[uvicorn.Config, ServerState, dict[str, Any]], Connection]
+"""Called for each connection, as uvicorn calls it."""
 
 
 class Server(uvicorn.Server):
     """uvicorn, except for signals: its own would end the process by re-raising them."""
 
     def __init__(self, app: FastAPI, settings: Settings) -> None:
-        super().__init__(_config(app, settings))
+        raise_file_limit()
+        super().__init__(server_config(app, settings))
+        self._admin = None if settings.admin_port is None else admin_protocol(app, settings)
         self._services: Services = app.state.services
         self._settings = settings
         self._drain: asyncio.Task[None] | None = None
@@ -49,15 +65,36 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]  # passed through
         """As uvicorn's, then say where (the port may have been 0)."""
         await super().startup(sockets)  # type: ignore[arg-type]  # passed through
+        if self.started and self._admin is not None:
+            await self._open_admin_port(self._admin)
         if self.started:
+            _bound_send_buffers(self.servers)
             host, port = self.servers[0].sockets[0].getsockname()[:2]
+            for server in self.servers[1:]:
+                admin_host, admin_port = server.sockets[0].getsockname()[:2]
+                self._log.info("listening for administrators", host=admin_host, port=admin_port)
             self._log.info(
                 "listening",
                 host=host,
                 port=port,
+                asks_for_keys=self._settings.api_keys_file is not None,
                 model_server=str(self._settings.model_server_url),
                 models=list(self._settings.models),
             )
+
+    async def _open_admin_port(self, protocol: ProtocolFactory) -> None:
+        """The second listener lives and drains with the first."""
+        host, port = self._settings.admin_host or self._settings.host, self._settings.admin_port
+        try:
+            server = await asyncio.get_running_loop().create_server(
+                lambda: protocol(self.config, self.server_state, self.lifespan.state), host, port
+            )
+        except OSError as error:
+            self._log.error("GATEWAY_ADMIN_PORT cannot be opened", detail=str(error))
+            self.started, self.should_exit = False, True
+            await self.shutdown()
+            return
+        self.servers.append(server)
 
     def _on_signal(self, number: signal.Signals) -> None:
         if self._drain is not None:
@@ -72,19 +109,64 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
-def _config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+def _bound_send_buffers(servers: list[asyncio.base_events.Server]) -> None:
+    """Accepted sockets inherit it: the kernel would take megabytes for clients that never read."""
+    for server in servers:
+        for each in server.sockets:
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+
+
+def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """Our connections in uvicorn's life cycle; its own limits do not apply to them."""
+    services: Services = app.state.services
+    shared = _shared(app, services, limits_of(settings))
+    services.metrics.watch_connections(lambda: shared.census.connections)
     return uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=_factory(shared),  # type: ignore[arg-type]  # called like a class
         ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # nobody reads the client's address
-        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        proxy_headers=False,
         timeout_graceful_shutdown=max(1, round(settings.drain_timeout_seconds)),
     )
+
+
+def admin_protocol(app: FastAPI, settings: Settings) -> ProtocolFactory:
+    """Connections of the second port: places of their own, so that it answers in a flood."""
+    limits = replace(
+        limits_of(settings),
+        max_connections=_ADMIN_CONNECTIONS,
+        max_connections_per_client=_ADMIN_CONNECTIONS,
+    )
+    return _factory(_shared(AdminPort(app), app.state.services, limits))
+
+
+def _shared(app: ASGIApp, services: Services, limits: Limits) -> Shared:
+    settings = services.settings
+    return Shared(
+        app,
+        limits,
+        Census(limits, refused=services.refusals.connection),
+        services.gate,
+        services.refusals,
+        TrustedProxies(settings.trusted_proxies, settings.forwarding_header).share_of,
+        new_scratch(),
+    )
+
+
+def _factory(shared: Shared) -> ProtocolFactory:
+    def connection(
+        config: uvicorn.Config,  # noqa: ARG001 - what it says is in `shared`
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> Connection:
+        return Connection(shared, server_state, app_state)
+
+    return connection

@@ -8,6 +8,9 @@ from app.classify.admission import Admission
 from app.classify.catalog import Catalog
 from app.classify.classifier import Classifier
 from app.classify.readiness import Readiness
+from app.http.buffers import Buffers
+from app.http.gate import Gate
+from app.http.refusals import Refusals
 from app.metrics import Metrics
 from app.model_server.pool import ModelServerPool
 from app.settings import Settings
@@ -22,5 +25,8 @@ class Services:
     catalog: Catalog
     classifier: Classifier
     admission: Admission
+    buffers: Buffers
     readiness: Readiness
     metrics: Metrics
+    gate: Gate
+    refusals: Refusals

@@ -4,6 +4,7 @@ grpc://host:8500                     one model server, gRPC
 http://host:8501                     one model server, REST
 grpc://a:8500,grpc://b:8500          several, same protocol
 grpc://dns:name:8500                 every address that `name` resolves to (headless Service)
+grpcs://host:8500, https://host:8501 the same over TLS
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ import socket
 from dataclasses import dataclass, field
 from typing import Final
 
-from protocol.schemes import Scheme
+from app.text import comma_separated
+from protocol.schemes import SCHEMES, Scheme
 
 _URL: Final = re.compile(
-    r"(?P<scheme>grpc|http)://(?P<dns>dns:)?"
+    r"(?P<scheme>grpcs?|https?)://(?P<dns>dns:)?"
     r"(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.-]+):(?P<port>[0-9]{1,5})/?"
 )
 _MAX_PORT: Final = 65_535
@@ -29,6 +31,8 @@ class Address:
 
     host: str
     port: int
+    name: str = field(default="", compare=False)
+    """What it was resolved from: the name in its certificate."""
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
@@ -43,6 +47,7 @@ class Targets:
     names: tuple[Address, ...]
     text: str = field(default="", compare=False)
     """The setting as it was written."""
+    is_secure: bool = False
 
     def __str__(self) -> str:
         return self.text
@@ -56,7 +61,7 @@ def parse_targets(text: str | Targets) -> Targets:
     """
     if isinstance(text, Targets):
         return text
-    parts = [part.strip() for part in text.split(",") if part.strip()]
+    parts = comma_separated(text)
     if not parts:
         raise ValueError("give at least one URL such as grpc://localhost:8500")
     fixed: list[Address] = []
@@ -66,14 +71,16 @@ def parse_targets(text: str | Targets) -> Targets:
         match = _URL.fullmatch(part)
         if match is None or not 0 < int(match["port"]) <= _MAX_PORT:
             raise ValueError(
-                f"{part!r} is not grpc://host:port, http://host:port or grpc://dns:name:port"
+                f"{part!r} is not grpc://host:port, http://host:port (or grpcs, https), or "
+                "grpc://dns:name:port"
             )
         schemes.add(match["scheme"])
         (names if match["dns"] else fixed).append(Address(match["host"], int(match["port"])))
     if len(schemes) > 1:
-        raise ValueError("all URLs must have the same scheme, grpc or http")
-    scheme: Scheme = "grpc" if "grpc" in schemes else "http"
-    return Targets(scheme, tuple(dict.fromkeys(fixed)), tuple(dict.fromkeys(names)), text)
+        raise ValueError("all URLs must have the same scheme: grpc, http, grpcs or https")
+    scheme, is_secure = SCHEMES[schemes.pop()]
+    unique = tuple(dict.fromkeys(fixed)), tuple(dict.fromkeys(names))
+    return Targets(scheme, *unique, text, is_secure)
 
 
 async def resolve(targets: Targets) -> list[Address] | None:
@@ -87,5 +94,5 @@ async def resolve(targets: Targets) -> list[Address] | None:
             return None
         for family, _, _, _, sockaddr in found:
             host = f"[{sockaddr[0]}]" if family == socket.AF_INET6 else str(sockaddr[0])
-            addresses.add(Address(host, name.port))
+            addresses.add(Address(host, name.port, name.host))
     return sorted(addresses)

@@ -1,9 +1,10 @@
 """Several addresses of one model server as one: pick, eject, retry, and name what went wrong.
 
-    address:  in use ──failed──► ejected ──probe answers──► in use
-                 ▲                  │
-                 └─ all ejected ────┘   (then the pool tries them anyway: a wrong guess
-                                         must never take the service down by itself)
+    address:  in use ──unreachable, or silent too often──► ejected ──probe answers──► in use
+                 ▲                                            │
+                 └─ all ejected ──────────────────────────────┘
+                    (then the pool tries them anyway: a wrong guess must never take the service
+                    down by itself)
 
 Only UNAVAILABLE and broken connections are retried: once, on another address if there is one,
 within the deadline and under a budget, so that retries never multiply an overload.
@@ -21,15 +22,17 @@ from typing import Final, Protocol, TypeVar
 from app.errors import DeadlineExceededError, GatewayError, ModelServerUnavailableError
 from app.model_server.addresses import Address, Targets, resolve
 from app.model_server.failures import translate
-from protocol.client import Client, Input, Prediction, ProtocolError
+from protocol.client import Client, Headers, Input, Prediction, ProtocolError
 from protocol.models import Metadata, ModelSpec, VersionStatus
+from protocol.tls import Tls
 
 _T = TypeVar("_T")
 
 _PROBE_TIMEOUT_SECONDS: Final = 1.0
 _PROBE_INTERVAL_SECONDS: Final = 0.5
-_TIMEOUTS_UNTIL_EJECTED: Final = 3
-"""One slow answer proves nothing; three in a row from one address are a hung process."""
+_TIMEOUTS_UNTIL_SUSPECTED: Final = 3
+"""One slow answer proves nothing; three in a row from one address are a hung process, or too much
+work. An overload is no reason to send it all to the others: a probe tells which it is."""
 _TELLING_TIMEOUT_SECONDS: Final = 1.0
 """Missing a shorter deadline, which clients choose, says nothing about the address."""
 
@@ -73,8 +76,10 @@ class ModelServerPool:
         calls_per_address: int,
         resolve_interval_seconds: float,
         observer: PoolObserver,
+        tls: Tls | None = None,
     ) -> None:
         self._targets = targets
+        self._tls = tls
         self._client_class = client_class
         self._calls_per_address = calls_per_address
         self._resolve_interval_seconds = resolve_interval_seconds
@@ -83,7 +88,7 @@ class ModelServerPool:
         self._budget = _BUDGET_MAX
         self._call_number = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self.encode_row = client_class.encode_row
+        self.row_encoding = client_class.row_encoding
         self.reports_version = client_class.reports_version
         self.prefers_strings = client_class.prefers_strings
 
@@ -99,12 +104,20 @@ class ModelServerPool:
         return max(1, in_use) * self._calls_per_address
 
     async def predict(
-        self, spec: ModelSpec, tensor: Input, *, outputs: Sequence[str], timeout_seconds: float
+        self,
+        spec: ModelSpec,
+        tensor: Input,
+        *,
+        outputs: Sequence[str],
+        timeout_seconds: float,
+        headers: Headers = (),
     ) -> Prediction:
         """See `Client.predict`."""
 
         def call(client: Client, seconds: float) -> Awaitable[Prediction]:
-            return client.predict(spec, tensor, outputs=outputs, timeout_seconds=seconds)
+            return client.predict(
+                spec, tensor, outputs=outputs, timeout_seconds=seconds, headers=headers
+            )
 
         return await self._call(call, spec, timeout_seconds)
 
@@ -185,8 +198,9 @@ class ModelServerPool:
         elif isinstance(error, DeadlineExceededError):
             if timeout_seconds >= _TELLING_TIMEOUT_SECONDS:
                 member.timeouts += 1
-            if member.timeouts >= _TIMEOUTS_UNTIL_EJECTED:
-                self._eject(member)
+            if member.timeouts >= _TIMEOUTS_UNTIL_SUSPECTED:
+                member.timeouts = 0
+                self._spawn(self._eject_if_silent(member))
 
     def _pick(self, avoid: _Member | None) -> _Member:
         """The least loaded address, then the least recent; bad ones only for want of others."""
@@ -213,14 +227,13 @@ class ModelServerPool:
         """Ask until the address answers, a call succeeds, or it is gone from the pool."""
         while member.is_ejected and self._members.get(member.address) is member:
             await asyncio.sleep(_PROBE_INTERVAL_SECONDS)
-            try:
-                await member.client.statuses(_NOBODY.name, timeout_seconds=_PROBE_TIMEOUT_SECONDS)
-            except ProtocolError as error:
-                ours = translate(error, _NOBODY)
-                if isinstance(ours, (ModelServerUnavailableError, DeadlineExceededError)):
-                    continue  # anything else means that it talks: NOT_FOUND is the expected answer
-            member.is_ejected = False
-            member.timeouts = 0
+            if await _talks(member.client):
+                member.is_ejected = False
+                member.timeouts = 0
+
+    async def _eject_if_silent(self, member: _Member) -> None:
+        if not await _talks(member.client):
+            self._eject(member)
 
     async def _refresh_forever(self) -> None:
         while True:
@@ -233,11 +246,16 @@ class ModelServerPool:
             addresses = [*self._targets.fixed, *self._members]
         for address in addresses:
             if address not in self._members:
-                self._members[address] = _Member(address, self._client_class(str(address)))
+                self._members[address] = _Member(address, self._connect(address))
         for gone in self._members.keys() - set(addresses):
             member = self._members.pop(gone)
             member.is_retired = True
             self._close_if_done(member)
+
+    def _connect(self, address: Address) -> Client:
+        if self._tls is None:
+            return self._client_class(str(address))
+        return self._client_class(str(address), self._tls.naming(address.name))
 
     def _close_if_done(self, member: _Member) -> None:
         """An address that is gone from the name is closed after its last call."""
@@ -248,6 +266,16 @@ class ModelServerPool:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+async def _talks(client: Client) -> bool:
+    """Whether the server says anything at all; NOT_FOUND is the expected answer."""
+    try:
+        await client.statuses(_NOBODY.name, timeout_seconds=_PROBE_TIMEOUT_SECONDS)
+    except ProtocolError as error:
+        ours = translate(error, _NOBODY)
+        return not isinstance(ours, (ModelServerUnavailableError, DeadlineExceededError))
+    return True
 
 
 def _no_address() -> ModelServerUnavailableError:

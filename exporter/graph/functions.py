@@ -13,7 +13,7 @@ from typing import Any
 import tensorflow as tf
 
 from contract import signatures as names
-from contract.pixels import ImageSpec
+from contract.image_spec import ImageSpec
 from exporter.graph.resize import decode_and_fit
 
 Outputs = dict[str, tf.Tensor]

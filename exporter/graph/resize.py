@@ -10,7 +10,7 @@ from typing import Final
 
 import tensorflow as tf
 
-from contract.pixels import Filter, ImageSpec
+from contract.image_spec import Filter, ImageSpec
 
 _KERNELS: Final[dict[Filter, str]] = {
     "bilinear": "triangle",

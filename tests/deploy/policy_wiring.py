@@ -14,7 +14,8 @@ from tests.deploy.manifests import (
     selects,
 )
 
-_OUTSIDE = {"training", "model-store-credentials"}  # the components that use them say: yours
+# The components that use them say: yours.
+_OUTSIDE = {"training", "model-store-credentials", "gateway-api-keys"}
 
 
 def selectors(objects: list[Object]) -> Problems:
@@ -130,10 +131,7 @@ def references(objects: list[Object]) -> Problems:
 
 def _secrets(objects: list[Object]) -> Problems:
     known = {each["spec"]["target"]["name"] for each in of_kind(objects, "ExternalSecret")}
-    for each in of_kind(objects, "Ingress"):
-        secret = each["metadata"]["annotations"].get("nginx.ingress.kubernetes.io/auth-secret")
-        if secret not in known:
-            yield f"{identity(each)}: no secret {secret}: anybody may call"
+    yield from _open_doors(objects)
     for owner, template in pod_templates(objects):
         for each in containers(template):
             for variable in [*each.get("env", []), *each.get("envFrom", [])]:
@@ -142,6 +140,32 @@ def _secrets(objects: list[Object]) -> Problems:
                 )
                 if source and source["name"] not in known | _OUTSIDE:
                     yield f"{owner}: no secret {source['name']}"
+
+
+def _open_doors(objects: list[Object]) -> Problems:
+    """What leads in from outside leads to a gateway that asks for keys, from a Secret."""
+    for each in of_kind(objects, "Ingress", "HTTPRoute"):
+        for owner, template in pod_templates(objects):
+            if owner != "Deployment/gateway":
+                continue
+            (container,) = template["spec"]["containers"]
+            files = [
+                variable["value"]
+                for variable in container["env"]
+                if variable["name"] == "GATEWAY_API_KEYS_FILE"
+            ]
+            secrets = {
+                volume["name"]
+                for volume in template["spec"]["volumes"]
+                if volume.get("secret", {}).get("secretName") == "gateway-api-keys"
+            }
+            folders = [
+                mount["mountPath"]
+                for mount in container["volumeMounts"]
+                if mount["name"] in secrets
+            ]
+            if [f"{folder}/keys.txt" for folder in folders] != files or not files:
+                yield f"{identity(each)}: the gateway asks for no key: anybody may call"
 
 
 def _missing_files(owner: str, template: Object, volume: str, files: dict[str, str]) -> Problems:

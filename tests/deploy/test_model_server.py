@@ -56,6 +56,23 @@ def test_embedded_server_has_every_flag_and_value(start):
     assert flags[-1:] == THREADS
 
 
+def test_the_image_s_server_listens_on_every_address_unless_told_otherwise(tmp_path):
+    """What the real server always does; ours, outside of a container, keeps to its machine."""
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    python.chmod(0o755)
+    for flags, host in (([], "0.0.0.0"), (["--host=10.0.0.1"], "10.0.0.1")):
+        said = subprocess.run(
+            ["sh", str(ROOT / "deploy/images/tensorflow_model_server"), *flags],
+            env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+        assert said[:2] == ["-m", "serving"]
+        assert parse(said[2:]).options.host == host
+
+
 def test_a_flag_that_is_given_again_wins(start):
     _, flags = start("--grpc_max_threads=7")
     assert parse(flags).options.grpc_max_threads == 7

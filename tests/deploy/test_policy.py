@@ -122,9 +122,12 @@ FAULTS = {
         name="model"
     ),
     "account": lambda o: spec_of(o, "gateway").update(serviceAccountName="default"),
-    "open ingress": lambda o: manifests.named(o, "Ingress", "gateway")["metadata"][
-        "annotations"
-    ].pop("nginx.ingress.kubernetes.io/auth-secret"),
+    "open ingress": lambda o: container_of(o, "gateway")["env"].remove(
+        {"name": "GATEWAY_API_KEYS_FILE", "value": "/keys/keys.txt"}
+    ),
+    "keys elsewhere": lambda o: container_of(o, "gateway")["volumeMounts"][0].update(
+        mountPath="/k"
+    ),
     "autoscaler target": lambda o: manifests.named(o, "HorizontalPodAutoscaler", "gateway")["spec"][
         "scaleTargetRef"
     ].update(name="gate"),

@@ -88,6 +88,6 @@ def test_autoscalers_ask_for_metrics_that_the_gateway_has_and_the_adapter_passes
         for metric in yaml.safe_load(path.read_text())["spec"]["metrics"]:
             if metric["type"] != "Resource":
                 asked.add(metric[metric["type"].lower()]["metric"]["name"])
-    assert asked == passed_on == {"gateway_images_in_progress", "gateway_queued_images"}
+    assert asked == passed_on == {"gateway_images_in_progress", "gateway_saturation"}
     for name in asked:
         assert f"\n# TYPE {name} gauge" in exposed

@@ -43,10 +43,12 @@ def build_arguments() -> dict[str, str]:
     return {"VERSION": VERSION, **({"PIP_INDEX_URL": index} if index else {})}
 
 
-def build(client: docker.DockerClient, base: str) -> dict[str, str]:
-    """Build every target with the engine's classic builder: target → tag."""
+def build(
+    client: docker.DockerClient, base: str, targets: tuple[str, ...] = TARGETS
+) -> dict[str, str]:
+    """Build the targets with the engine's classic builder: target → tag."""
     arguments = {"PYTHON_IMAGE": base, **build_arguments()}
-    tags = {target: f"sightserve-test/{target}" for target in TARGETS}
+    tags = {target: f"sightserve-test/{target}" for target in targets}
     for target, tag in tags.items():
         try:
             client.images.build(

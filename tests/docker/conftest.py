@@ -55,6 +55,12 @@ def images(engine, base):
 
 
 @pytest.fixture(scope="session")
+def gateway_image(engine, base):
+    """The gateway's alone, for tests that need no TensorFlow."""
+    return building.build(engine, base, ("gateway",))["gateway"]
+
+
+@pytest.fixture(scope="session")
 def weights(tmp_path_factory):
     """What the exporter's container sees as /weights: another model, with German labels."""
     folder = tmp_path_factory.mktemp("weights")

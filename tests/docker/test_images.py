@@ -36,7 +36,7 @@ def test_holds_no_pip_no_compiler_no_cache(engine, images, target):
     script = (
         f"for tool in {tools}; do command -v $tool && exit 1; done;"
         "python -m pip --version 2>/dev/null && exit 2;"
-        "ls -A /root/.cache /tmp/.cache /opt/pip 2>/dev/null && exit 3;"
+        "ls -A ~root/.cache /tmp/.cache /opt/pip 2>/dev/null && exit 3;"
         "find /opt/venv -name 'pip' -o -name 'pip-*' | grep . && exit 4;"
         "find /var/lib/apt/lists /var/cache/apt -type f 2>/dev/null | grep . && exit 5;"
         "exit 0"
@@ -107,6 +107,11 @@ def test_serving_answers_to_the_name_and_entry_point_of_tensorflow_servings_imag
     config = engine.images.get(images["serving"]).attrs["Config"]
     assert {"MODEL_NAME=model", "MODEL_BASE_PATH=/models"} <= set(config["Env"])
     assert {"8500/tcp", "8501/tcp"} == set(config["ExposedPorts"])
+
+
+def test_gateway_listens_on_every_address(engine, images):
+    config = engine.images.get(images["gateway"]).attrs["Config"]
+    assert "GATEWAY_HOST=0.0.0.0" in config["Env"]
 
 
 def test_health_checks_need_no_curl(engine, images):

@@ -34,6 +34,8 @@ class FakeVersion:
     k: int = 3
     state: str = "AVAILABLE"
     delay_seconds: float = 0.0
+    item_seconds: float = 0.0
+    """Of each image, one batch after another: a model server with one core and a known capacity."""
     fault: tuple[grpc.StatusCode, str] | None = None
     probability: float | None = None
 
@@ -61,8 +63,10 @@ class FakeModelServer:
         self.batch_sizes: list[int] = []
         self.calls: dict[str, int] = {}
         self.deadlines: list[float] = []
+        self.traceparents: list[str] = []
         self.before_predict: Callable[[], None] | None = None
         self.lock = threading.Lock()
+        self.core = threading.Lock()
         self.port = 0
         self._server: grpc.Server | None = None
 
@@ -70,10 +74,10 @@ class FakeModelServer:
     def url(self) -> str:
         return f"grpc://127.0.0.1:{self.port}"
 
-    def start(self, *, port: int = 0, threads: int = 16) -> None:
+    def start(self, *, host: str = "127.0.0.1", port: int = 0, threads: int = 16) -> None:
         self._server = grpc.server(ThreadPoolExecutor(threads), options=(("grpc.so_reuseport", 0),))
         self._server.add_generic_rpc_handlers(tuple(self._handlers()))
-        self.port = self._server.add_insecure_port(f"127.0.0.1:{port}")
+        self.port = self._server.add_insecure_port(f"{host}:{port}")
         self._server.start()
 
     def stop(self) -> None:
@@ -159,7 +163,12 @@ class FakeModelServer:
         with self.lock:
             self.batch_sizes.append(shape[0])
             self.deadlines.append(context.time_remaining())
+            metadata = dict(context.invocation_metadata())
+            self.traceparents.extend(metadata[key] for key in ("traceparent",) if key in metadata)
         time.sleep(version.delay_seconds)
+        if version.item_seconds:
+            with self.core:
+                time.sleep(version.item_seconds * shape[0])
         if version.fault is not None:
             context.abort(*version.fault)
         if shape[1:] != [version.side, version.side, 3]:

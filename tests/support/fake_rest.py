@@ -62,6 +62,8 @@ class _Handler(BaseHTTPRequestHandler):
         name = unquote(match["name"])
         if match["what"] is None:
             return self._status(name)
+        if traceparent := self.headers.get("traceparent"):
+            self.fake.traceparents.append(traceparent)
         number, version = self._find(name, match)
         if match["what"] == "/metadata":
             self.fake._count("metadata")

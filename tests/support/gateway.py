@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import structlog
 import uvicorn
 
+from app.http.server import server_config
 from app.main import create_app
 from app.settings import Settings
 from tests.support.processes import wait_until
@@ -38,18 +40,19 @@ class Gateway:
 
 
 def settings(model_server_url: str, **changes: Any) -> Settings:
-    values = {"model_server_url": model_server_url, "model_name": "demo", "decode_threads": 2}
+    values = {"model_server_url": model_server_url, "model_name": "demo", "decode_workers": 2}
     return Settings(**(values | changes))
 
 
 @contextmanager
 def running_gateway(model_server_url: str, **changes: Any) -> Iterator[Gateway]:
     """The gateway in this process, over a real socket."""
-    app = create_app(settings(model_server_url, **changes))
-    config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, log_config=None, access_log=False, ws="none", lifespan="on"
-    )
-    server = uvicorn.Server(config)
+    values = settings(model_server_url, host="127.0.0.1", port=0, **changes)
+    # Rich's tracebacks, with all locals, hold the event loop up for seconds.
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[structlog.processors.add_log_level, plain])
+    app = create_app(values)
+    server = uvicorn.Server(server_config(app, values))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
@@ -135,7 +138,12 @@ def _listening_port(process: subprocess.Popen[str], log: list[str]) -> int:
 
 def resident_megabytes(pid: int) -> float:
     """Resident memory of a process, Linux."""
+    return memory_megabytes(pid, "VmRSS")
+
+
+def memory_megabytes(pid: int, kind: str) -> float:
+    """Memory of a process, Linux: VmRSS (resident now), VmHWM (at its peak)."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
+        if line.startswith(f"{kind}:"):
             return int(line.split()[1]) / 1000
-    raise AssertionError("no VmRSS")
+    raise AssertionError(f"no {kind}")

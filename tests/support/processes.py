@@ -47,12 +47,14 @@ def free_ports(count: int) -> list[int]:
 class Process:
     """A running command, with its output in a file."""
 
-    def __init__(self, command: list[str], log: Path, **environment: str) -> None:
+    def __init__(
+        self, command: list[str], log: Path, *, folder: Path = ROOT, **environment: str
+    ) -> None:
         self.log = log
         with log.open("wb") as output:
             self._child = subprocess.Popen(
                 command,
-                cwd=ROOT,
+                cwd=folder,
                 env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", **environment},
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -91,9 +93,11 @@ class Process:
 
 
 @contextmanager
-def running(command: list[str], log: Path, **environment: str) -> Iterator[Process]:
-    """Run a command for the length of a block."""
-    process = Process(command, log, **environment)
+def running(
+    command: list[str], log: Path, *, folder: Path = ROOT, **environment: str
+) -> Iterator[Process]:
+    """Run a command for the length of a block; `folder` holds the code that runs."""
+    process = Process(command, log, folder=folder, **environment)
     try:
         yield process
     finally:

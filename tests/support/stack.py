@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,16 +62,28 @@ def model_server(
 
 @contextmanager
 def gateway(
-    model_server_url: str, model_name: str, log: Path, *, is_awaited: bool = True, **settings: str
+    model_server_url: str,
+    model_name: str,
+    log: Path,
+    *,
+    is_awaited: bool = True,
+    folder: Path = ROOT,
+    prefix: Sequence[str] = (),
+    **settings: str,
 ) -> Iterator[Gateway]:
-    """Run the gateway in front of a model server; `settings` are GATEWAY_ variables."""
+    """Run the gateway in front of a model server; `settings` are GATEWAY_ variables.
+
+    `folder` holds the code: another working tree than this one, to compare two. `prefix` is a
+    command that runs its arguments, as prlimit does.
+    """
     (port,) = free_ports(1)
     environment = {
         "GATEWAY_MODEL_SERVER_URL": model_server_url,
         "GATEWAY_MODEL_NAME": model_name,
         **settings,
     }
-    with running(python_module("app", "--port", str(port)), log, **environment) as process:
+    command = [*prefix, *python_module("app", "--port", str(port))]
+    with running(command, log, folder=folder, **environment) as process:
         url = f"http://127.0.0.1:{port}"
         path = "readyz" if is_awaited else "livez"
         wait_until(

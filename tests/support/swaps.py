@@ -54,7 +54,7 @@ def soak(
     served = directory / "served"
     fixture_models.copy_version(models, "m", 1, served / "1")
     result, stopping = Soak(), threading.Event()
-    flags = ["--model_name=m", f"--model_base_path={served}"]
+    flags = ["--model_name=m", f"--model_base_path={served}", "--enable_reload_config"]
     with running_model_server(directory, *flags) as server:
         threads = [
             threading.Thread(target=_send, args=(server, result, stopping)) for _ in range(clients)

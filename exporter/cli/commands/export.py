@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 
-from contract.pixels import Filter, Fit
+from contract.image_spec import Filter, Fit
 from exporter.cli.output import say_published
 from exporter.cli.parameters import PUBLISH_PANEL, BasePath, require_bound
 from exporter.errors import UsageError

@@ -23,7 +23,7 @@ PANEL: Final = LOOK_PANEL
 def run(
     name: ModelName,
     model_server: Annotated[
-        str, typer.Option(help="grpc://host:8500 or http://host:8501.")
+        str, typer.Option(help="grpc://host:8500 or http://host:8501; grpcs, https: over TLS.")
     ] = "grpc://localhost:8500",
     version: Version = None,
     base_path: BasePath = None,

@@ -23,9 +23,9 @@ def supervisor(models, ports):
     ]  # fmt: skip
 
 
-def is_listening(port):
+def is_listening(port, host="127.0.0.1"):
     with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+        return probe.connect_ex((host, port)) == 0
 
 
 def alive(processes):
@@ -83,12 +83,31 @@ def test_a_killed_supervisor_takes_its_children_along(digits, tmp_path):
 def test_a_taken_port_is_named_before_anything_starts(digits, tmp_path):
     ports = free_ports(3)
     with socket.socket() as holder:
-        holder.bind(("0.0.0.0", ports[0]))
+        holder.bind(("127.0.0.1", ports[0]))
         holder.listen()
         with running(supervisor(digits.models, ports), tmp_path / "run.log") as process:
             assert process.wait(30) == 3
             assert f"port {ports[0]} is in use" in process.output
             assert f"make run PORT={ports[0] + 10}" in process.output
+
+
+def test_it_keeps_to_this_machine_unless_told_otherwise(digits, tmp_path):
+    for number, (host, is_open) in enumerate({"127.0.0.1": False, "0.0.0.0": True}.items()):
+        ports = free_ports(3)
+        command = [*supervisor(digits.models, ports), "--host", host]
+        with running(command, tmp_path / f"run-{number}.log") as process:
+            output = ready(process)
+            assert ("may ask the gateway" in output) is is_open
+            assert [port for port in ports if is_listening(port, "127.0.0.2")] == (
+                [ports[0]] if is_open else []
+            )
+
+
+def test_a_host_that_is_none_of_ours_is_named(digits, tmp_path):
+    command = [*supervisor(digits.models, free_ports(3)), "--host", "192.0.2.1"]
+    with running(command, tmp_path / "run.log") as process:
+        assert process.wait(30) == 3
+        assert "HOST=192.0.2.1: " in process.output
 
 
 def readme_commands():
@@ -113,3 +132,16 @@ def test_make_help_lists_the_targets():
     ).stdout
     for target in ("run", "test", "lint"):
         assert re.search(rf"make {target} +\S", output)
+
+
+def test_a_shell_s_own_host_variable_opens_nothing():
+    for arguments, host in ((["run"], "127.0.0.1"), (["run", "HOST=0.0.0.0"], "0.0.0.0")):
+        said = subprocess.run(
+            ["make", "--dry-run", *arguments],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "HOST": "laptop.example"},
+        ).stdout
+        assert f'--host "{host}"' in said

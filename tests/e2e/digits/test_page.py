@@ -1,5 +1,7 @@
 """The page in a real browser: a picture in, bars out, and problems in words."""
 
+from hashlib import sha256
+
 import pytest
 
 from tests.support import stack
@@ -101,3 +103,24 @@ def test_it_fits_a_phone(page, digits):
     choose(page, "digit.png", digits.held_out[0][0])
     page.wait_for_selector("#result:visible")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_a_closed_gateway_asks_for_the_key_and_takes_it(browser, digits, digits_server, tmp_path):
+    (tmp_path / "keys").write_text(f"page:{sha256(b'open sesame').hexdigest()}\n")
+    environment = {"GATEWAY_API_KEYS_FILE": str(tmp_path / "keys")}
+    log = tmp_path / "gateway.log"
+    with stack.gateway(digits_server.url("grpc"), "digits", log, **environment) as gateway:
+        page = browser.new_page()
+        page.goto(gateway.url)
+        assert page.locator("#ask").is_hidden()
+        choose(page, "digit.png", digits.held_out[0][0])
+        page.wait_for_selector("#ask:visible")
+        assert "An API key is needed" in page.inner_text("#problem")
+        page.fill("#key", "wrong")
+        page.press("#key", "Enter")
+        page.wait_for_selector("#ask:visible")
+        page.fill("#key", "open sesame")
+        page.press("#key", "Enter")
+        page.wait_for_selector("#result:visible")
+        assert page.locator("#ask").is_hidden()
+        page.close()

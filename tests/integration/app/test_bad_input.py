@@ -26,7 +26,7 @@ def gateway():
 def _healthy_afterwards(gateway, photo):
     yield
     assert gateway.services.admission.images == 0
-    assert gateway.services.admission.bytes == 0
+    assert gateway.services.buffers.bytes == 0
     assert gateway.classify(photo).status_code == 200
     assert gateway.client.get("/readyz").status_code == 200
 

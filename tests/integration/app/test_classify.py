@@ -118,7 +118,9 @@ def test_parallel_requests_share_calls_and_each_gets_its_own_answer(fake, model_
         index: encoded(np.full((8, 8, 3), 32 + 64 * index, np.uint8), "PNG") for index in range(4)
     }
     with (
-        running_gateway(model_server_url, max_in_flight_batches=1, max_batch_size=8) as gateway,
+        running_gateway(
+            model_server_url, max_in_flight_batches=1, max_batch_size=8, target_queue_seconds=9
+        ) as gateway,
         ThreadPoolExecutor(24) as threads,
     ):
         wanted = [number % 4 for number in range(48)]

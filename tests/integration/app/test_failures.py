@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.support.fake_model_server import FakeModelServer, FakeVersion, running_fake
-from tests.support.gateway import running_gateway, wait_until
+from tests.support.gateway import client_for, running_gateway, wait_until
 
 
 def problem(response):
@@ -176,8 +176,42 @@ def test_more_images_than_the_queue_holds_are_refused(fake, photo):
             response.status_code for response in threads.map(gateway.classify, [photo] * 6)
         )
         assert statuses == [200, 200, 429, 429, 429, 429]
-        files = [("files", ("a", photo))] * 3
-        assert problem(gateway.client.post("/classify/batch", files=files)) == (429, "overloaded")
+
+
+def test_a_batch_takes_the_places_there_are_and_its_images_one_after_another(fake, photo):
+    with running_gateway(fake.url, max_queue=1) as gateway:
+        files = [("files", (f"{number}.png", photo)) for number in range(3)]
+        answer = gateway.client.post("/classify/batch", files=files)
+        assert answer.status_code == 200
+        results = answer.json()["results"]
+        assert [each["file"] for each in results] == ["0.png", "1.png", "2.png"]
+        assert all(each["predictions"] for each in results)
+        assert fake.batch_sizes == [1, 1, 1]
+
+
+def test_an_overload_is_no_outage(fake, photo):
+    """The model takes 0.3 s for an image, one batch after another: a batch of 32 took 10 s."""
+    fake.models["demo"][1].item_seconds = 0.3
+    with (
+        running_gateway(fake.url) as gateway,
+        client_for(gateway.url) as prober,
+        ThreadPoolExecutor(40) as threads,
+    ):
+        gateway.classify(photo)
+        end = time.monotonic() + 5
+
+        def ask(_):
+            while time.monotonic() < end:
+                gateway.classify(photo)
+
+        flood = threads.map(ask, range(40))
+        probes = []
+        while time.monotonic() < end:
+            probes.append(prober.get("/readyz").status_code)
+            time.sleep(0.2)
+        list(flood)
+    assert set(probes) == {200}
+    assert max(fake.batch_sizes) < 8
 
 
 def test_uploads_beyond_the_memory_for_them_are_refused(fake):
@@ -191,13 +225,13 @@ def test_uploads_beyond_the_memory_for_them_are_refused(fake):
         with socket.create_connection((host, int(port)), timeout=5) as connection:
             connection.sendall(
                 b"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n"
-                b"Content-Length: 1900000\r\n\r\nabc"
+                b"Content-Length: 1900001\r\n\r\n" + bytes(1_900_000)
             )
-            wait_until(lambda: gateway.services.admission.bytes == 1_900_000, "it is held")
+            wait_until(lambda: gateway.services.buffers.bytes == 1_900_000, "it is held")
             headers = {"Content-Type": "image/jpeg"}
             refused = gateway.client.post("/classify", content=bytes(1_500_000), headers=headers)
             assert problem(refused) == (429, "overloaded")
-        wait_until(lambda: gateway.services.admission.bytes == 0, "it is given back")
+        wait_until(lambda: gateway.services.buffers.bytes == 0, "it is given back")
 
 
 def test_a_body_that_stalls_is_ended_at_the_deadline(gateway):
@@ -208,7 +242,7 @@ def test_a_body_that_stalls_is_ended_at_the_deadline(gateway):
             b"X-Request-Timeout-Ms: 100\r\nContent-Length: 1000\r\n\r\nabc"
         )
         answer = connection.recv(4096)
-    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"did not arrive within the deadline" in answer
 
 

@@ -87,6 +87,8 @@ def test_metrics_name_stages_versions_and_problems(gateway, photo):
         "gateway_batches_in_flight 0.0",
         "gateway_queued_images 0.0",
         "gateway_images_in_progress 0.0",
+        "gateway_concurrency_limit 512.0",
+        "gateway_saturation 0.0",
     ):
         assert line in text
     assert "nowhere" not in text

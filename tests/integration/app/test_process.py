@@ -75,6 +75,21 @@ assert not [name for name in sys.modules if name.startswith(("tensorflow.", "ker
     assert (result.returncode, result.stderr) == (0, "")
 
 
+def test_what_sends_traces_is_loaded_only_where_it_is_switched_on():
+    code = """
+import sys
+import app.http.server
+from app.main import create_app
+from app.settings import Settings
+create_app(Settings(model_name="m"))
+assert "opentelemetry.sdk" not in sys.modules
+create_app(Settings(model_name="m", otel=True))
+assert "opentelemetry.sdk" in sys.modules
+"""
+    result = run("-c", code)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 def test_only_the_protocol_in_use_is_loaded():
     code = """
 import sys
@@ -147,6 +162,17 @@ def test_each_request_is_one_json_line_with_its_facts(fake, photo):
     assert {key: good[key] for key in expected} == expected
     assert {"duration_ms", "decode_ms", "queue_ms", "inference_ms", "timestamp"} <= good.keys()
     assert (bad["status"], bad["problem"], bad["level"]) == (422, "invalid-image", "info")
+
+
+def test_a_malformed_form_is_one_line_not_the_parsers_too(fake):
+    headers = {"Content-Type": "multipart/form-data; boundary=frontier"}
+    with gateway_process(fake.url) as gateway:
+        response = gateway.client.post("/classify", content=b"--front1er\r\n", headers=headers)
+        assert response.status_code == 400
+        gateway.terminate()
+    lines = [json.loads(line) for line in gateway.log]
+    assert [line for line in lines if "python_multipart" in line.get("logger", "")] == []
+    assert [line["status"] for line in lines if line["event"] == "request"] == [400]
 
 
 def test_probes_are_silent_and_readiness_logs_its_changes_once(fake):

@@ -18,6 +18,8 @@ from app.model_server.addresses import Address, Targets, parse_targets, resolve
             Targets("grpc", (Address("a", 1), Address("b", 2)), ()),
         ),
         ("grpc://dns:svc.ns:8500", Targets("grpc", (), (Address("svc.ns", 8500),))),
+        ("grpcs://a:1", Targets("grpc", (Address("a", 1),), (), is_secure=True)),
+        ("https://dns:b:2", Targets("http", (), (Address("b", 2),), is_secure=True)),
         ("grpc://a:1,grpc://a:1", Targets("grpc", (Address("a", 1),), ())),
     ],
 )
@@ -28,7 +30,7 @@ def test_urls_are_read(text, expected):
 @pytest.mark.parametrize(
     "text",
     ["", " , ", "host:8500", "ftp://host:1", "grpc://host", "grpc://host:0", "grpc://host:99999",
-     "grpc://a:1,http://a:2", "grpc://a b:1"],
+     "grpc://a:1,http://a:2", "grpc://a:1,grpcs://b:1", "grpc://a b:1"],
 )  # fmt: skip
 def test_other_urls_are_refused(text):
     with pytest.raises(ValueError, match=r"grpc"):
@@ -41,7 +43,7 @@ async def test_names_resolve_to_all_addresses():
     found = await resolve(targets)
     assert found is not None
     assert Address("10.1.1.1", 1) in found
-    assert {address.port for address in found} == {1, 8500}
+    assert {(address.port, address.name) for address in found} == {(1, ""), (8500, "localhost")}
 
 
 @pytest.mark.anyio

@@ -18,6 +18,9 @@ from app.errors import (
 pytestmark = pytest.mark.anyio
 
 
+QUEUE_SECONDS = 0.25
+
+
 class Clock:
     """Seconds that pass only when a test says so."""
 
@@ -31,7 +34,9 @@ class Clock:
 class Bench:
     """A batcher whose calls finish when the test says so."""
 
-    def __init__(self, *, slots: int = 1, max_batch_size: int = 4) -> None:
+    def __init__(
+        self, *, slots: int = 1, max_batch_size: int = 4, max_batch_seconds: float = 60.0
+    ) -> None:
         self.clock = Clock()
         self.sizes: list[int] = []
         self.calls: list[tuple[str, list[int], float]] = []
@@ -39,6 +44,8 @@ class Bench:
         self.batcher: Batcher[str, int, int] = Batcher(
             self._run,
             max_batch_size=max_batch_size,
+            max_batch_seconds=max_batch_seconds,
+            queue_seconds=QUEUE_SECONDS,
             slots=lambda: slots,
             clock=self.clock,
             on_batch=self.sizes.append,
@@ -118,11 +125,11 @@ async def test_lanes_are_never_mixed_and_do_not_wait_for_each_other():
 
 async def test_the_call_gets_the_time_of_its_most_patient_item():
     bench = Bench()
-    tasks = [bench.submit(0), bench.submit(1, deadline=5.0), bench.submit(2, deadline=9.0)]
+    tasks = [bench.submit(0), bench.submit(1, deadline=50.0), bench.submit(2, deadline=90.0)]
     await settle()
     bench.clock.now = 2.0
     await bench.finish()
-    assert bench.calls[1] == ("a", [1, 2], 7.0)
+    assert bench.calls[1] == ("a", [1, 2], 88.0)
     await bench.finish()
     await asyncio.gather(*tasks)
 
@@ -250,3 +257,71 @@ async def test_idle_lanes_are_forgotten():
         await bench.finish()
         await task
     assert len(bench.batcher._lanes) <= 65
+
+
+async def learned(bench: Bench, seconds: float) -> None:
+    """A batch of one took so long."""
+    task = bench.submit(-1)
+    await settle()
+    bench.clock.now += seconds
+    await bench.finish()
+    await task
+
+
+async def test_a_batch_takes_no_longer_than_it_may():
+    bench = Bench(max_batch_size=32, max_batch_seconds=2.0)
+    await learned(bench, 0.5)
+    tasks = [bench.submit(item) for item in range(9)]
+    await settle()
+    bench.clock.now += 0.5
+    await bench.finish()
+    assert [items for _, items, _ in bench.calls][2] == [1, 2, 3, 4, 5, 6, 7, 8]  # a try: twice 4
+    await bench.finish()
+    await asyncio.gather(*tasks)
+
+
+async def test_a_batch_is_small_enough_for_its_most_urgent_item():
+    bench = Bench(max_batch_size=32)
+    await learned(bench, 1.0)
+    tasks = [bench.submit(0), bench.submit(1, deadline=4.5), bench.submit(2), bench.submit(3)]
+    await settle()
+    bench.clock.now += 1.0
+    await bench.finish()
+    assert bench.calls[-1][1] == [1, 2]  # 2.5 s are left, and each item takes one
+    await bench.finish()
+    await bench.finish()
+    await asyncio.gather(*tasks)
+
+
+async def test_a_queue_that_stands_is_served_newest_first_and_what_waited_too_long_refused():
+    bench = Bench(max_batch_size=1)
+    for _ in range(20):
+        await learned(bench, 0.1)
+    running, first, second = (bench.submit(item) for item in range(3))
+    await settle()
+    bench.clock.now += 1.5
+    await bench.finish()  # both have waited long, but since just now: still in order
+    assert bench.calls[-1][1] == [1]
+    bench.clock.now += 1.5
+    third, fourth = bench.submit(3), bench.submit(4)
+    await settle()
+    await bench.finish()
+    assert bench.calls[-1][1] == [4]
+    with pytest.raises(OverloadedError, match="stands"):
+        await second
+    await bench.finish()
+    await bench.finish()
+    assert [(await task).answer for task in (running, first, third, fourth)] == [0, 10, 30, 40]
+
+
+async def test_a_queue_that_clients_leave_is_served_newest_first():
+    bench = Bench(max_batch_size=1)
+    tasks = [bench.submit(item) for item in range(4)]
+    await settle()
+    tasks[1].cancel()
+    await settle()
+    await bench.finish()
+    assert bench.calls[-1][1] == [3]
+    await bench.finish()
+    await bench.finish()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -73,7 +73,7 @@ class Bench:
 
         class Connecting:
             reports_version, prefers_strings = True, False
-            encode_row = staticmethod(lambda _: b"row")
+            row_encoding = "content"
 
             def __new__(cls, address: str) -> Server:
                 host = address.partition(":")[0]
@@ -163,15 +163,33 @@ async def test_a_probe_brings_an_address_back(monkeypatch):
 
 
 @pytest.mark.parametrize(("seconds", "ejections"), [(2.0, ["a:1"]), (0.5, [])])
-async def test_three_missed_deadlines_eject_unless_they_were_short(seconds, ejections):
+async def test_three_missed_deadlines_eject_a_silent_address_unless_they_were_short(
+    seconds, ejections
+):
     bench = Bench(fixed=(A,))
     await bench.pool.start()
     bench.servers["a"].error = SLOW
     for _ in range(3):
         with pytest.raises(DeadlineExceededError):
             await bench.ask(seconds)
+    for _ in range(5):
+        await asyncio.sleep(0)
     assert bench.observer.ejections == ejections
     assert bench.observer.retries == 0
+    await bench.pool.aclose()
+
+
+async def test_an_address_that_is_slow_but_talks_is_busy_and_stays():
+    bench = Bench(fixed=(A,))
+    await bench.pool.start()
+    for _ in range(4):
+        bench.servers["a"].error = SLOW
+        with pytest.raises(DeadlineExceededError):
+            await bench.ask(2.0)
+        bench.servers["a"].error = CallError(Code.NOT_FOUND, "no such model")  # answers the probe
+        for _ in range(5):
+            await asyncio.sleep(0)
+    assert bench.observer.ejections == []
     await bench.pool.aclose()
 
 
@@ -236,7 +254,7 @@ async def test_a_name_that_never_resolved_is_unavailable(resolver):
     await bench.pool.start()
     with pytest.raises(ModelServerUnavailableError, match="does not resolve"):
         await bench.ask()
-    assert bench.pool.encode_row(b"") == b"row"  # worker threads may be encoding meanwhile
+    assert bench.pool.row_encoding == "content"  # workers may be encoding meanwhile
     resolver["addresses"] = [C]
     await until(lambda: "c" in bench.servers)
     await bench.ask()

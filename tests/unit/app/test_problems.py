@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
 
 import pytest
@@ -83,3 +84,25 @@ def test_where_nothing_is_predicted_retry_after_is_the_default():
 def test_other_problems_have_no_retry_after():
     response = problem_response(errors.RequestError("no"), RequestRecord("id", 0.0))
     assert "Retry-After" not in response.headers
+
+
+def test_an_error_that_is_answered_lets_go_of_what_its_frames_hold():
+    class Upload:
+        pass
+
+    def fail():
+        upload = Upload()
+        held.append(weakref.ref(upload))
+        try:
+            {}["cause"]
+        except KeyError as error:
+            raise errors.RequestError("no") from error
+
+    held = []
+    with pytest.raises(errors.RequestError) as caught:
+        fail()
+    error = caught.value
+    del caught
+    errors.let_go_of_frames(error)
+    assert held[0]() is None
+    errors.let_go_of_frames(None)

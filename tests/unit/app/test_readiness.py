@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import numpy as np
 import pytest
 
+from app.classify import readiness as readiness_module
 from app.classify.catalog import Catalog, ModelVersion
 from app.classify.image_signature import ImageSignature, Question
 from app.classify.predictions import Scores
 from app.classify.readiness import Readiness
+from app.errors import (
+    DeadlineExceededError,
+    ModelServerError,
+    ModelServerUnavailableError,
+    OverloadedError,
+)
 from contract.pixels import ImageSpec
 from protocol.client import Prediction
 from protocol.models import Metadata, ModelSpec, State, VersionStatus
@@ -37,22 +46,31 @@ class Server:
         self.predictions = 0
         self.state = State.AVAILABLE
         self.score = 0.5
+        self.gate = None
+        self.error = None
+        self.status_error = None
 
-    def encode_row(self, row):
-        return row.tobytes()
+    row_encoding = "content"
 
     async def statuses(self, _, *, timeout_seconds):
         assert timeout_seconds > 0
+        if self.status_error is not None:
+            raise self.status_error
         return [VersionStatus(3, self.state)]
 
     async def metadata(self, _, *, timeout_seconds):
         assert timeout_seconds > 0
         return Metadata("m", 3, {})
 
-    async def predict(self, spec, tensor, *, outputs, timeout_seconds):
+    async def predict(self, spec, tensor, *, outputs, timeout_seconds, headers=()):
         assert (spec.version, len(tensor.rows[0]), outputs) == (3, 12, ("y",))
         assert timeout_seconds > 0
+        assert not headers  # nobody's request, so nobody's trace
         self.predictions += 1
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.error is not None:
+            raise self.error
         return Prediction(3, {"y": np.array([[self.score]])})
 
 
@@ -63,12 +81,14 @@ class Bench:
         self.catalog = Catalog(self.server, {}, clock=lambda: self.now)
         self.catalog._versions["m", 3] = MODEL
         self.changes = []
+        self.trouble = None
         self.readiness = Readiness(
             self.server,
             self.catalog,
             ("m",),
             clock=lambda: self.now,
             on_change=self.changes.append,
+            trouble=lambda: self.trouble,
         )
 
     async def is_ready(self):
@@ -114,6 +134,48 @@ async def test_an_available_version_that_answers_nonsense_is_not_ready(bench):
     report = await bench.readiness.report()
     assert report.detail == "m: no version is available"
     assert len(bench.changes) == 2
+
+
+async def test_a_slow_proof_keeps_no_report_waiting_while_the_model_is_believed(bench, monkeypatch):
+    assert await bench.is_ready()
+    monkeypatch.setattr(readiness_module, "_PATIENCE_SECONDS", 0.01)
+    bench.now += 1.5
+    bench.server.gate = asyncio.Event()
+    assert await bench.is_ready()
+    assert await bench.is_ready()
+    assert bench.server.predictions == 2  # one proof for both reports
+    bench.server.gate.set()
+    await bench.readiness.aclose()
+
+
+@pytest.mark.parametrize(
+    ("error", "is_ready"),
+    [
+        (OverloadedError("full"), True),
+        (DeadlineExceededError("slow"), True),
+        (ModelServerUnavailableError("its queue is full"), True),
+        (ModelServerError("it failed"), False),
+    ],
+    ids=["overloaded", "slow", "queue full", "failed"],
+)
+async def test_a_busy_model_stays_ready_and_a_broken_one_does_not(bench, error, is_ready):
+    assert await bench.is_ready()
+    bench.now += 1.5
+    bench.server.error = error
+    assert await bench.is_ready() is is_ready
+
+
+async def test_a_model_server_that_is_gone_is_noticed_at_once(bench):
+    assert await bench.is_ready()
+    bench.now += 1.5
+    bench.server.status_error = ModelServerUnavailableError("gone")
+    assert not await bench.is_ready()
+
+
+async def test_a_gateway_that_cannot_decode_is_not_ready(bench):
+    bench.trouble = "no image decoded for 20 s"
+    report = await bench.readiness.report()
+    assert (report.is_ready, report.detail) == (False, "no image decoded for 20 s")
 
 
 async def test_a_gateway_that_is_about_to_stop_is_not_ready(bench):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from pydantic import ValidationError
 
@@ -18,7 +20,7 @@ def test_the_environment_is_read_and_options_win(monkeypatch):
     monkeypatch.setenv("GATEWAY_PORT", "9000")
     monkeypatch.setenv("GATEWAY_REQUIRED_MODELS", "a, b,digits")
     settings = load_settings(port=9001, host=None)
-    assert (settings.port, settings.host) == (9001, "0.0.0.0")
+    assert (settings.port, settings.host) == (9001, "127.0.0.1")
     assert settings.models == ("digits", "a", "b")
 
 
@@ -36,6 +38,16 @@ def test_settings_are_frozen():
         ("GATEWAY_MODELS_FILE", "/no/such.toml", "GATEWAY_MODELS_FILE: /no/such.toml: No such"),
         ("GATEWAY_DEFAULT_TIMEOUT_SECONDS", "70", "is above GATEWAY_MAX_TIMEOUT_SECONDS"),
         ("GATEWAY_MAX_BODY_BYTES", "999999999", "GATEWAY_MAX_BUFFERED_BYTES must hold"),
+        ("GATEWAY_SPLIT", "a:50%", r"GATEWAY_SPLIT: the shares add up to 50%.*'a:50%'"),
+        ("GATEWAY_SHADOW", "canary", "GATEWAY_SHADOW: 'canary' is not label:percent%"),
+        ("GATEWAY_RATE_LIMIT_PER_ADDRESS", "fast", "PER_ADDRESS: write images per time, such as"),
+        ("GATEWAY_RATE_LIMIT_PER_KEY", "1/s", "GATEWAY_RATE_LIMIT_PER_KEY needs GATEWAY_API_KEYS"),
+        ("GATEWAY_TRUSTED_PROXIES", "10/8x", "TRUSTED_PROXIES: '10/8x' is no network such as"),
+        ("GATEWAY_ALLOWED_HOSTS", "http://a", "ALLOWED_HOSTS: 'http://a' is no host name"),
+        ("GATEWAY_CORS_ORIGINS", "https://a/", "CORS_ORIGINS: 'https://a/' is no origin"),
+        ("GATEWAY_FORWARDING_HEADER", "X-Real-IP", "FORWARDING_HEADER: Input should be 'X-Forw"),
+        ("GATEWAY_MODEL_SERVER_CA_FILE", "/ca.pem", "MODEL_SERVER_URL is not encrypted: write"),
+        ("GATEWAY_MODEL_SERVER_CLIENT_KEY_FILE", "/key.pem", "CLIENT_KEY_FILE needs GATEWAY_MODEL"),
         ("GATEWAY_LOG_FORMAT", "xml", "GATEWAY_LOG_FORMAT: Input should be 'auto'"),
     ],
 )
@@ -48,6 +60,14 @@ def test_a_wrong_value_names_its_variable(monkeypatch, variable, value, message)
 def test_the_model_name_is_required(monkeypatch):
     monkeypatch.delenv("GATEWAY_MODEL_NAME")
     with pytest.raises(SettingsError, match="GATEWAY_MODEL_NAME is not set: The model that"):
+        load_settings()
+
+
+def test_traces_without_their_libraries_are_refused_in_one_line(monkeypatch):
+    monkeypatch.setenv("GATEWAY_OTEL", "true")
+    assert load_settings().otel
+    monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
+    with pytest.raises(SettingsError, match="GATEWAY_OTEL: the extra otel is not installed"):
         load_settings()
 
 
@@ -71,3 +91,25 @@ def test_an_impossible_image_in_the_models_file_is_refused_at_the_start(monkeypa
     with pytest.raises(SettingsError, match="filter lanczos exists only with antialias") as error:
         load_settings()
     assert "\n" not in str(error.value)
+
+
+def test_certificates_that_cannot_be_used_are_named_at_the_start(monkeypatch, tmp_path):
+    nonsense = tmp_path / "nonsense.pem"
+    nonsense.write_text("no certificate")
+    monkeypatch.setenv("GATEWAY_MODEL_SERVER_URL", "grpcs://localhost:1")
+    assert load_settings().load_model_server_tls() is not None
+    for variable in ("CA_FILE", "CLIENT_CERTIFICATE_FILE"):
+        for path in (nonsense, tmp_path / "missing.pem"):
+            with monkeypatch.context() as change:
+                change.setenv(f"GATEWAY_MODEL_SERVER_{variable}", str(path))
+                with pytest.raises(SettingsError, match=f"^TLS to the model server: {path}: ."):
+                    load_settings()
+
+
+def test_an_empty_variable_is_one_that_is_not_set(monkeypatch):
+    for variable in ("API_KEYS_FILE", "RATE_LIMIT_PER_KEY", "TRUSTED_PROXIES", "ALLOWED_HOSTS",
+                     "CORS_ORIGINS", "MODEL_SERVER_CA_FILE", "MODEL_SERVER_NAME"):  # fmt: skip
+        monkeypatch.setenv(f"GATEWAY_{variable}", "")
+    settings = load_settings()
+    assert settings.api_keys_file is settings.rate_limit_per_key is None
+    assert settings.trusted_proxies == settings.allowed_hosts == settings.cors_origins == ()
