@@ -58,7 +58,7 @@ def main(
 ) -> None:
     """Read the settings and serve until a signal."""
     _tame_libraries()
-    from app.settings import SettingsError, load_settings  # noqa: PLC0415 - see above
+    from app.settings.gateway import SettingsError, load_settings  # noqa: PLC0415 - see above
 
     try:
         settings = load_settings(

@@ -28,7 +28,10 @@ from app.decode.pool import DecodePool, PoolLimits
 from app.log import get_logger
 from app.metrics import Metrics
 from app.model_server.pool import ModelServerPool
-from app.settings import Settings
+from app.settings.answers import AnswerSettings
+from app.settings.decoding import DecodingSettings
+from app.settings.gateway import Settings
+from app.settings.queueing import QueueingSettings
 from protocol.schemes import client_class
 
 _FAR_WAITS: Final = 2.0
@@ -143,7 +146,7 @@ def build_classification(
 def _before(
     source: Source,
     catalog: Catalog,
-    settings: Settings,
+    settings: AnswerSettings,
     metrics: Metrics,
     clock: Callable[[], float],
 ) -> Source:
@@ -163,7 +166,9 @@ def _before(
     return source
 
 
-def _decode_pool(settings: Settings, metrics: Metrics, clock: Callable[[], float]) -> DecodePool:
+def _decode_pool(
+    settings: DecodingSettings, metrics: Metrics, clock: Callable[[], float]
+) -> DecodePool:
     pool = DecodePool(
         PoolLimits(
             workers=settings.decode_workers,
@@ -186,7 +191,7 @@ def _decode_pool(settings: Settings, metrics: Metrics, clock: Callable[[], float
     return pool
 
 
-def _most_images(batcher: RowBatcher, settings: Settings) -> int:
+def _most_images(batcher: RowBatcher, settings: QueueingSettings) -> int:
     """What gets through within twice the wait that is aimed at, as far as that is known."""
     predicted = batcher.items_within(_FAR_WAITS * settings.target_queue_seconds)
     return settings.max_queue if predicted is None else min(settings.max_queue, predicted)

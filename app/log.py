@@ -9,10 +9,10 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from app.settings import Settings
+from app.settings.telemetry import TelemetrySettings
 
 
-def configure_logging(settings: Settings) -> None:
+def configure_logging(settings: TelemetrySettings) -> None:
     """Send our lines and those of libraries (uvicorn, asyncio) through one format."""
     level = getattr(logging, settings.log_level.upper())
     is_console = settings.log_format == "console" or (

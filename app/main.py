@@ -32,7 +32,7 @@ from app.http.schemas import Problem
 from app.http.services import Services
 from app.log import get_logger
 from app.metrics import Metrics
-from app.settings import Settings
+from app.settings.gateway import Settings
 from app.tracing import Tracing
 
 _PROBLEM: Final[dict[str, Any]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from app.settings import Settings
+from app.settings.gateway import Settings
 
 _GATEWAY_BYTES: Final = 160_000_000
 """The gateway's own process, rows and answers included, and the one that workers come from."""

@@ -22,7 +22,7 @@ import httpx
 import numpy as np
 
 from app.main import create_app
-from app.settings import Settings
+from app.settings.gateway import Settings
 from tests.support.fake_model_server import FakeVersion, running_fake
 from tests.support.pictures import encoded
 

@@ -26,7 +26,7 @@ from app.http.connection.protocol import Connection, Shared, new_scratch
 from app.http.ports import AdminPort
 from app.http.services import Services
 from app.log import get_logger
-from app.settings import Settings
+from app.settings.gateway import Settings
 
 _SEND_BUFFER_BYTES: Final = 131_072
 """More than our largest answer. Linux grows it to 4 MB where a client does not read: 140 answers

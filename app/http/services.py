@@ -13,7 +13,7 @@ from app.http.gate import Gate
 from app.http.refusals import Refusals
 from app.metrics import Metrics
 from app.model_server.pool import ModelServerPool
-from app.settings import Settings
+from app.settings.gateway import Settings
 
 
 @dataclass(frozen=True, slots=True)

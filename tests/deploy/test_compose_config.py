@@ -71,7 +71,7 @@ def test_every_image_or_its_base_is_pinned():
 
 
 def test_gateway_never_sends_larger_batches_than_the_model_server_takes():
-    from app.settings import Settings  # noqa: PLC0415
+    from app.settings.gateway import Settings  # noqa: PLC0415
 
     text = (ROOT / "k8s/model-server/batching.config").read_text()
     (largest,) = re.findall(r"^max_batch_size \{ value: (\d+) \}", text, re.MULTILINE)

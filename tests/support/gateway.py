@@ -21,7 +21,7 @@ import uvicorn
 
 from app.http.server import server_config
 from app.main import create_app
-from app.settings import Settings
+from app.settings.gateway import Settings
 from tests.support.processes import wait_until
 
 START_SECONDS = 20.0

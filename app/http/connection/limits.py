@@ -6,7 +6,7 @@ import resource
 from dataclasses import dataclass
 from typing import Final
 
-from app.settings import Settings
+from app.settings.gateway import Settings
 
 RESERVED_FILES: Final = 256
 """Files, sockets and pipes kept for everything but clients: the model server, decoders, stdio."""

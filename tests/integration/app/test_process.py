@@ -80,7 +80,7 @@ def test_what_sends_traces_is_loaded_only_where_it_is_switched_on():
 import sys
 import app.http.server
 from app.main import create_app
-from app.settings import Settings
+from app.settings.gateway import Settings
 create_app(Settings(model_name="m"))
 assert "opentelemetry.sdk" not in sys.modules
 create_app(Settings(model_name="m", otel=True))
@@ -94,7 +94,7 @@ def test_only_the_protocol_in_use_is_loaded():
     code = """
 import sys
 from app.main import create_app
-from app.settings import Settings
+from app.settings.gateway import Settings
 create_app(Settings(model_name="m", model_server_url="http://localhost:1"))
 assert "grpc" not in sys.modules
 create_app(Settings(model_name="m", model_server_url="grpc://localhost:1"))
@@ -103,7 +103,7 @@ assert "grpc" in sys.modules
     others = """
 import sys
 from app.main import create_app
-from app.settings import Settings
+from app.settings.gateway import Settings
 create_app(Settings(model_name="m", model_server_url="grpc://localhost:1"))
 assert "httpx" not in sys.modules
 """

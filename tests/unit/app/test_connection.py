@@ -23,7 +23,7 @@ from app.http.connection.census import MAX_LINGERING, Census
 from app.http.connection.head import end_of_head, parse_head
 from app.http.connection.inflow import Inflow
 from app.http.connection.limits import RESERVED_FILES, Limits, limits_of
-from app.settings import Settings
+from app.settings.gateway import Settings
 
 LIMITS = Limits(
     max_request_line_bytes=100,

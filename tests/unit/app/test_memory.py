@@ -9,7 +9,7 @@ import yaml
 
 from app.container import memory_limit_bytes, usable_cpus
 from app.memory import promised_bytes, shortage
-from app.settings import Settings
+from app.settings.gateway import Settings
 from tests.support.processes import ROOT
 
 GIBIBYTE = 1 << 30

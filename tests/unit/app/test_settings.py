@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from app.model_server.addresses import Address
-from app.settings import SettingsError, load_settings
+from app.settings.gateway import SettingsError, load_settings
 
 
 @pytest.fixture(autouse=True)

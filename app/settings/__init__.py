@@ -1,0 +1,1 @@
+"""Settings: environment variables with the prefix GATEWAY_, read once, frozen."""
