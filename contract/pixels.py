@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from contract.decoding import (
-    DEFAULT_FORMATS,
+from contract.decoding import DecodedImage, decode, decode_image
+from contract.image_errors import (
     CorruptImageError,
-    DecodedImage,
     ImageError,
     ImageTooLargeError,
-    Limits,
     UnsupportedImageFormatError,
-    decode,
-    decode_image,
 )
 from contract.image_spec import Filter, Fit, ImageSpec
+from contract.opening import DEFAULT_FORMATS, Limits
 
 __all__ = [
     "DEFAULT_FORMATS",

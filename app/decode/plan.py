@@ -19,7 +19,7 @@ Python's numbers and their text."""
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """`contract.decoding.Spec`, without the library that validates it: it was valid before."""
+    """`contract.rendering.Spec`, without the library that validates it: it was valid before."""
 
     height: int
     width: int

@@ -16,7 +16,9 @@ from app.decode.bounds import Bounds
 from app.decode.frames import ORDER, REPORT, Order, Report
 from app.decode.limits import MemoryLimit, limit_cpu
 from app.decode.plan import Plan, read_plan
-from contract.decoding import ImageError, ImageTooLargeError, Limits, decode_image
+from contract.decoding import decode_image
+from contract.image_errors import ImageError, ImageTooLargeError
+from contract.opening import Limits
 
 _SLACK_BYTES: Final = 8_000_000
 """What the interpreter itself may grow by, beside what is granted."""

@@ -18,8 +18,9 @@ import numpy as np
 from PIL import Image
 
 from app.decode.limits import tame_malloc
-from contract.decoding import DEFAULT_FORMATS, decode_image
+from contract.decoding import decode_image
 from contract.image_spec import ImageSpec
+from contract.opening import DEFAULT_FORMATS
 from tests.support.forged import jpeg, others, png
 from tests.support.pictures import encoded
 

@@ -24,7 +24,8 @@ from app.errors import (
     OverloadedError,
 )
 from app.http.problems import problem_type
-from contract.decoding import DEFAULT_FORMATS, decode
+from contract.decoding import decode
+from contract.opening import DEFAULT_FORMATS
 from tests.support.bombs import BOMBS, BY_NAME
 from tests.support.decode_pool import MEMORY_BYTES, PLAN, running_pool
 from tests.support.forged import png

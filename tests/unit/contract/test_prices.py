@@ -10,7 +10,8 @@ from contextlib import suppress
 import pytest
 
 from contract import headers
-from contract.decoding import ImageTooLargeError, decode_image
+from contract.decoding import decode_image
+from contract.image_errors import ImageTooLargeError
 from contract.image_spec import ImageSpec
 from contract.prices import FIXED_BYTES, Header, coefficient_bytes, peak_bytes
 from tests.support.bombs import BY_NAME
