@@ -26,7 +26,9 @@ from app.classify.timed import Timed
 from app.decode.bounds import Bounds
 from app.decode.pool import DecodePool, PoolLimits
 from app.log import get_logger
-from app.metrics import Metrics
+from app.metrics.answers import AnswerMetrics
+from app.metrics.decoding import DecodingMetrics
+from app.metrics.gateway import Metrics
 from app.model_server.pool import ModelServerPool
 from app.settings.answers import AnswerSettings
 from app.settings.decoding import DecodingSettings
@@ -80,7 +82,7 @@ def build_classification(
         settings.model_server_url,
         client_class(settings.model_server_url.scheme),
         calls_per_address=settings.max_in_flight_batches,
-        observer=metrics,
+        observer=metrics.model_server,
         resolve_interval_seconds=settings.resolve_interval_seconds,
         tls=settings.load_model_server_tls(),
     )
@@ -91,7 +93,7 @@ def build_classification(
         clock=clock,
         first_labels=first_labels(shares),
     )
-    decode_pool = _decode_pool(settings, metrics, clock)
+    decode_pool = _decode_pool(settings, metrics.decoding, clock)
     decoder = Decoder(decode_pool, row_encoding=server.row_encoding, clock=clock)
     batcher = Batcher(
         partial(ask_lane, server),
@@ -100,7 +102,7 @@ def build_classification(
         queue_seconds=settings.target_queue_seconds,
         slots=server.slots,
         clock=clock,
-        on_batch=metrics.batch_size.observe,
+        on_batch=metrics.queueing.batch_size.observe,
     )
     limit = ConcurrencyLimit(
         most=lambda: _most_images(batcher, settings),
@@ -116,14 +118,15 @@ def build_classification(
         timeout_seconds=settings.default_timeout_seconds,
         clock=clock,
         is_busy=lambda: batcher.queued > 0 or batcher.in_flight >= server.slots(),
-        observer=metrics,
+        observer=metrics.versions,
         log=get_logger(),
     )
     timed = Timed(mirror if settings.shadow else inference, clock=clock, on_time=admission.observe)
-    source = _before(timed, catalog, settings, metrics, clock)
-    split = Split(shares, clock=clock, random=random.random, observer=metrics) if shares else None
-    classifier = Classifier(catalog, source, split, clock=clock, on_answer=metrics.image_done)
-    metrics.watch(
+    source = _before(timed, catalog, settings, metrics.answers, clock)
+    on_split = metrics.versions
+    split = Split(shares, clock=clock, random=random.random, observer=on_split) if shares else None
+    classifier = Classifier(catalog, source, split, clock=clock, on_answer=metrics.images.done)
+    metrics.queueing.watch(
         images=lambda: admission.images,
         limit=lambda: limit.images,
         lag=lag,
@@ -147,12 +150,12 @@ def _before(
     source: Source,
     catalog: Catalog,
     settings: AnswerSettings,
-    metrics: Metrics,
+    metrics: AnswerMetrics,
     clock: Callable[[], float],
 ) -> Source:
     """Put before the computation what is configured; nothing costs nothing."""
     if settings.share_in_flight:
-        source = Sharing(source, catalog, on_shared=metrics.shared.inc)
+        source = Sharing(source, catalog, on_shared=metrics.shared)
     if settings.cache_bytes:
         cache = source = Cache(
             source,
@@ -160,14 +163,14 @@ def _before(
             max_bytes=settings.cache_bytes,
             max_age_seconds=settings.cache_seconds,
             clock=clock,
-            on_lookup=lambda result: metrics.cache_lookups.labels(result).inc(),
+            on_lookup=metrics.looked_up,
         )
-        metrics.cache_bytes.set_function(lambda: cache.bytes)
+        metrics.watch_cache(lambda: cache.bytes)
     return source
 
 
 def _decode_pool(
-    settings: DecodingSettings, metrics: Metrics, clock: Callable[[], float]
+    settings: DecodingSettings, metrics: DecodingMetrics, clock: Callable[[], float]
 ) -> DecodePool:
     pool = DecodePool(
         PoolLimits(
@@ -183,7 +186,7 @@ def _decode_pool(
         log=get_logger().warning,
         observer=metrics,
     )
-    metrics.watch_decoding(
+    metrics.watch(
         workers=lambda: pool.workers,
         waiting=lambda: pool.waiting,
         memory_bytes=lambda: pool.budget.held_bytes,

@@ -31,7 +31,7 @@ from app.http.refusals import Refusals
 from app.http.schemas import Problem
 from app.http.services import Services
 from app.log import get_logger
-from app.metrics import Metrics
+from app.metrics.gateway import Metrics
 from app.settings.gateway import Settings
 from app.tracing import Tracing
 
@@ -64,10 +64,10 @@ def create_app(settings: Settings) -> FastAPI:
                 await tracing.aclose()
 
     tracing = _tracing(settings)
-    refusals = Refusals(metrics, get_logger(), clock)
+    refusals = Refusals(metrics.http, get_logger(), clock)
     keys = KeysFile(settings.api_keys_file) if settings.api_keys_file else None
     if keys is not None:
-        metrics.watch_keys(count=lambda: len(keys.ring), is_stale=lambda: keys.is_stale)
+        metrics.http.watch_keys(count=lambda: len(keys.ring), is_stale=lambda: keys.is_stale)
     app = _application(lifespan)
     app.state.services = Services(
         settings=settings,
@@ -85,7 +85,7 @@ def create_app(settings: Settings) -> FastAPI:
         refusals=refusals,
     )
     _guard(app, settings, keys, clock)
-    app.add_middleware(Observe, metrics=metrics, log=get_logger(), tracing=tracing)
+    app.add_middleware(Observe, metrics=metrics.http, log=get_logger(), tracing=tracing)
     return app
 
 

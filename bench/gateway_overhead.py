@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from app.classify.catalog import Catalog
-from app.metrics import Metrics
+from app.metrics.gateway import Metrics
 from app.model_server.addresses import parse_targets
 from app.model_server.pool import ModelServerPool
 from contract.pixels import decode
@@ -105,7 +105,7 @@ async def run(arguments: argparse.Namespace) -> None:
         client_class(targets.scheme),
         calls_per_address=1,
         resolve_interval_seconds=5,
-        observer=Metrics(time.monotonic),
+        observer=Metrics(time.monotonic).model_server,
     )
     await server.start()
     direct = await direct_caller(server, arguments.model, data)

@@ -70,7 +70,7 @@ class Member:
 
 
 class Observer(Protocol):
-    """Who counts; see `Metrics`."""
+    """Who counts; see `DecodingMetrics`."""
 
     def decode_killed(self, reason: str) -> None:
         """A worker was ended before its job was."""

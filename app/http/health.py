@@ -23,7 +23,7 @@ async def livez() -> Alive:
 async def readyz(services: ServicesDep) -> Ready:
     """Every required model is AVAILABLE and really answered within the last seconds."""
     report = await services.readiness.report()
-    services.metrics.ready(is_ready=report.is_ready)
+    services.metrics.model_server.ready(is_ready=report.is_ready)
     if not report.is_ready:
         raise ModelNotReadyError(report.detail)
     models = [ReadyModel(name=model.name, version=model.version) for model in report.models]

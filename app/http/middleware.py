@@ -17,7 +17,7 @@ from app.access.addresses import share_of
 from app.errors import GatewayError, let_go_of_frames
 from app.http.problems import problem_response
 from app.http.record import STARTED_AT, UNROUTED, RequestRecord
-from app.metrics import Metrics
+from app.metrics.http import HttpMetrics
 from app.tracing import Trace, Tracing, enter
 
 REQUEST_ID_HEADER: Final = "X-Request-Id"
@@ -36,7 +36,7 @@ class Observe:
     """ASGI middleware: see the module."""
 
     def __init__(
-        self, app: ASGIApp, *, metrics: Metrics, log: Any, tracing: Tracing | None = None
+        self, app: ASGIApp, *, metrics: HttpMetrics, log: Any, tracing: Tracing | None = None
     ) -> None:
         self._app = app
         self._tracing = tracing

@@ -12,7 +12,7 @@ from typing import Any, Final
 from app.errors import GatewayError
 from app.http.problems import problem_type
 from app.http.record import UNROUTED
-from app.metrics import Metrics
+from app.metrics.http import HttpMetrics
 
 _LOG_INTERVAL_SECONDS: Final = 1.0
 _ANY: Final = "*"
@@ -43,7 +43,7 @@ class SampledLog:
 class Refusals:
     """Where everybody who refuses without the application's help reports it."""
 
-    def __init__(self, metrics: Metrics, log: Any, clock: Callable[[], float]) -> None:
+    def __init__(self, metrics: HttpMetrics, log: Any, clock: Callable[[], float]) -> None:
         self._metrics = metrics
         self._log = SampledLog(log, clock)
 

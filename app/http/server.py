@@ -120,7 +120,7 @@ def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     """Our connections in uvicorn's life cycle; its own limits do not apply to them."""
     services: Services = app.state.services
     shared = _shared(app, services, limits_of(settings))
-    services.metrics.watch_connections(lambda: shared.census.connections)
+    services.metrics.http.watch_connections(lambda: shared.census.connections)
     return uvicorn.Config(
         app,
         host=settings.host,

@@ -11,7 +11,7 @@ from app.classify.readiness import Readiness
 from app.http.buffers import Buffers
 from app.http.gate import Gate
 from app.http.refusals import Refusals
-from app.metrics import Metrics
+from app.metrics.gateway import Metrics
 from app.model_server.pool import ModelServerPool
 from app.settings.gateway import Settings
 

@@ -78,7 +78,7 @@ def test_dashboard_is_what_grafana_provisions():
 
 
 def test_autoscalers_ask_for_metrics_that_the_gateway_has_and_the_adapter_passes_on():
-    from app.metrics import Metrics  # noqa: PLC0415
+    from app.metrics.gateway import Metrics  # noqa: PLC0415
 
     exposed = Metrics(time.monotonic).exposition().decode()
     adapter = yaml.safe_load((ROOT / "deploy/monitoring/prometheus-adapter.yaml").read_text())

@@ -51,7 +51,7 @@ def gateway():
 
 
 def connections(gateway):
-    return gateway.services.metrics._connections.collect()[0].samples[0].value
+    return gateway.services.metrics.http._connections.collect()[0].samples[0].value
 
 
 def problem(reply):

@@ -16,7 +16,7 @@ from app.access.limits import Limiter, Rate
 from app.http.access import ClientGuard
 from app.http.middleware import Observe
 from app.http.record import RequestRecord
-from app.metrics import Metrics
+from app.metrics.gateway import Metrics
 
 KEY = b"the-key"
 RING = KeyRing([("alice", sha256(KEY).digest())])
@@ -110,7 +110,7 @@ def test_without_a_guard_a_client_is_its_peer_and_an_ipv6_one_its_network(peer, 
     async def send(_):
         """Nobody listens."""
 
-    observed = Observe(routes, metrics=Metrics(time.monotonic), log=structlog.get_logger())
+    observed = Observe(routes, metrics=Metrics(time.monotonic).http, log=structlog.get_logger())
     scope = {"type": "http", "method": "GET", "path": "/livez", "headers": [], "client": peer}
     run(observed(scope, None, send))
     assert seen == [client]

@@ -10,7 +10,7 @@ from app.errors import OverloadedError
 from app.http.canned import canned_response, closing
 from app.http.gate import OverloadGate
 from app.http.refusals import Refusals, SampledLog
-from app.metrics import Metrics
+from app.metrics.gateway import Metrics
 
 
 class Log:
@@ -34,7 +34,7 @@ def metrics():
 
 
 def gate_with(verdict, metrics, log=None):
-    return OverloadGate(lambda _: verdict, Refusals(metrics, log or Log(), Clock()))
+    return OverloadGate(lambda _: verdict, Refusals(metrics.http, log or Log(), Clock()))
 
 
 BUSY = OverloadedError("too many images are in progress", retry_after_seconds=2.5)
@@ -78,14 +78,14 @@ def test_an_open_gate_lets_in(metrics):
 
 def test_the_verdict_is_asked_for_the_client(metrics):
     asked = []
-    gate = OverloadGate(asked.append, Refusals(metrics, Log(), Clock()))
+    gate = OverloadGate(asked.append, Refusals(metrics.http, Log(), Clock()))
     gate.refuse(b"POST", b"/classify", "1.2.3.4")
     assert asked == ["1.2.3.4"]
 
 
 def test_equal_verdicts_share_one_response_and_few_are_kept(metrics):
     error = OverloadedError("busy")
-    gate = OverloadGate(lambda _: error, Refusals(metrics, Log(), Clock()))
+    gate = OverloadGate(lambda _: error, Refusals(metrics.http, Log(), Clock()))
     first = gate.refuse(b"POST", b"/classify", "")
     assert gate.refuse(b"POST", b"/classify", "") is first
     for number in range(1000):

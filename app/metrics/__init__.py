@@ -1,0 +1,1 @@
+"""Prometheus metrics, by what they are about."""

@@ -1,0 +1,81 @@
+"""Requests, connections and keys: what the edge sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from app.metrics.buckets import SECONDS
+
+
+class HttpMetrics:
+    """Whoever answers or refuses a request or a connection tells it here."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self._refused: dict[tuple[str, str, int, str], tuple[Counter, Counter]] = {}
+        self._requests = Counter(
+            "gateway_requests_total",
+            "HTTP requests by route template and status.",
+            ("route", "method", "status"),
+            registry=registry,
+        )
+        self._request_seconds = Histogram(
+            "gateway_request_seconds",
+            "Time from a request's headers to the end of its answer.",
+            ("route",),
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self._problems = Counter(
+            "gateway_problems_total", "Problems answered, by type.", ("type",), registry=registry
+        )
+        self._connections = Gauge(
+            "gateway_connections", "Client connections that are open.", registry=registry
+        )
+        self._connections_refused = Counter(
+            "gateway_connections_refused_total",
+            "Connections closed because there were too many: of all (total), of one client "
+            "(client), or idle ones that made room (idle).",
+            ("reason",),
+            registry=registry,
+        )
+        for reason in ("total", "client", "idle"):
+            self._connections_refused.labels(reason)
+
+    def request_done(
+        self, route: str, method: str, status: int, seconds: float, *, problem: str | None
+    ) -> None:
+        """One HTTP request was answered, with a problem of that type or without."""
+        self._requests.labels(route, method, str(status)).inc()
+        self._request_seconds.labels(route).observe(seconds)
+        if problem is not None:
+            self._problems.labels(problem).inc()
+
+    def request_refused(self, route: str, method: str, status: int, *, problem: str) -> None:
+        """One HTTP request was answered before it reached the application."""
+        key = (route, method, status, problem)
+        counters = self._refused.get(key)
+        if counters is None:  # looking for them each time would be a twentieth of a refusal
+            requests = self._requests.labels(route, method, str(status))
+            counters = self._refused[key] = (requests, self._problems.labels(problem))
+        for counter in counters:
+            counter.inc()
+
+    def connection_refused(self, reason: str) -> None:
+        """A connection was closed because there were too many: total, client or idle."""
+        self._connections_refused.labels(reason).inc()
+
+    def watch_connections(self, count: Callable[[], float]) -> None:
+        """Read the number of open connections whenever somebody asks."""
+        self._connections.set_function(count)
+
+    def watch_keys(self, *, count: Callable[[], float], is_stale: Callable[[], float]) -> None:
+        """Read these whenever somebody asks; without keys there are no such metrics."""
+        Gauge("gateway_api_keys", "API keys in force.", registry=self._registry).set_function(count)
+        Gauge(
+            "gateway_api_keys_stale",
+            "1 while the file of API keys cannot be used and the keys of before are in force.",
+            registry=self._registry,
+        ).set_function(is_stale)
