@@ -12,6 +12,8 @@ _PATTERN: Final = re.compile(
     r"(?:\*\.)?[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*"
     r"|\[[0-9a-f:.]+\]"
 )
+_HOST: Final = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::[0-9]{0,5})?")
+"""A Host header: the name, and maybe a port (RFC 9110, 7.2)."""
 _ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 
 
@@ -57,13 +59,10 @@ class AllowedHosts:
 
     def allows(self, host: str) -> bool:
         """Whether a Host header, with its port or without, names one of ours."""
-        name = _without_port(host.strip().lower()).removesuffix(".")
+        match = _HOST.fullmatch(host.strip().lower())
+        if match is None:  # what follows our name is no port: who knows whom a cache takes it for
+            return False
+        name = match[1].removesuffix(".")
         if name in self._exact:
             return True
         return any(name.endswith(suffix) and len(name) > len(suffix) for suffix in self._suffixes)
-
-
-def _without_port(host: str) -> str:
-    if host.startswith("["):
-        return host.partition("]")[0] + "]"
-    return host.partition(":")[0]

@@ -62,10 +62,11 @@ class Standing:
     rate: Rate
     remaining: int
     """Images that it may send right now."""
-    full_in_seconds: float
-    """Until nothing is left to pay."""
     retry_in_seconds: float
     """Until the next image is let in; 0 now."""
+    window_seconds: float
+    """For so long the client should make do with what remains: at the rate's own pace, or nobody
+    would take a full bucket for a promise of as much in each second."""
 
 
 class Limiter:
@@ -89,8 +90,10 @@ class Limiter:
         free_seconds = self._rate.window_seconds - owed_seconds
         # A millionth of an image: sums of intervals are not exact.
         remaining = math.floor(free_seconds / self._interval_seconds + 1e-6)
-        wait_seconds = 0.0 if remaining >= 1 else self._interval_seconds - free_seconds
-        return Standing(self._rate, max(0, remaining), owed_seconds, wait_seconds)
+        if remaining >= 1:
+            return Standing(self._rate, remaining, 0.0, remaining * self._interval_seconds)
+        wait_seconds = self._interval_seconds - free_seconds
+        return Standing(self._rate, 0, wait_seconds, wait_seconds)
 
     def take(self, client: str, images: int) -> None:
         """Charge a client, whatever it has left."""

@@ -209,12 +209,19 @@ def _keys_in(headers: Headers) -> list[bytes]:
 
 
 def _add_limits(headers: MutableHeaders, meters: Sequence[Meter]) -> None:
-    """The two fields of draft-ietf-httpapi-ratelimit-headers-10, an item for each meter."""
+    """The two fields of draft-ietf-httpapi-ratelimit-headers-11 (23 May 2026), an item per meter.
+
+    A policy (3.1) is a string with `q`, its quota, and `w`, its window in seconds; the unit is the
+    default, as no registered one counts images. A standing (4.1) has `r`, what is available, and
+    `t`, the seconds within which the client can use no more than that: nobody who keeps to it is
+    refused. Where nothing is left, `t` is what Retry-After says, which must not be earlier (6).
+    Neither `r` by `t` nor `q` by `w` is more than the policy lets through for ever (8.5).
+    """
     policies, standings = [], []
     for meter in meters:
         now = meter.standing()
         policies.append(f'"{meter.policy}";q={now.rate.quota};w={now.rate.window_seconds:.0f}')
-        standings.append(f'"{meter.policy}";r={now.remaining};t={math.ceil(now.full_in_seconds)}')
+        standings.append(f'"{meter.policy}";r={now.remaining};t={math.ceil(now.window_seconds)}')
     headers["RateLimit-Policy"] = ", ".join(policies)
     headers["RateLimit"] = ", ".join(standings)
 

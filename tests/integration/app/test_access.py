@@ -234,7 +234,10 @@ class TestRateLimits:
             left = [answer.headers["RateLimit"].split(";")[1] for answer in answers]
             assert left == ["r=2", "r=1", "r=0", "r=0"]
             assert problem(answers[-1]) == "rate-limited"
-            assert 1100 < int(answers[-1].headers["Retry-After"]) <= 1200
+            retry_after = answers[-1].headers["Retry-After"]
+            assert 1100 < int(retry_after) <= 1200
+            assert answers[-1].headers["RateLimit"] == f'"key";r=0;t={retry_after}'
+            assert answers[0].headers["RateLimit"] == '"key";r=2;t=2400'
             assert ask(OTHER).status_code == 200
             assert gateway.client.get("/readyz").status_code == 200
 

@@ -14,6 +14,8 @@ from app.access.hosts import AllowedHosts, parse_hosts, parse_origins
         ("a.example.org", True), ("a.b.example.org:1", True), ("[::1]:8000", True), ("[::1]", True),
         ("example.org", False), ("aexample.com", False), ("evilexample.org", False),
         ("example.com.evil.net", False), ("", False), (".example.org", False), ("[::2]", False),
+        ("example.com:", True), ("example.com:a", False), ("example.com:80:90", False),
+        ("[::1", False), ("[::1]evil.net", False), ("[::1]:", True), ("::1", False),
         ("example.com@evil.net", False), ("example.com\t.evil", False), ("*", False),
     ],
 )  # fmt: skip

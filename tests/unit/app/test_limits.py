@@ -85,12 +85,29 @@ def test_a_batch_is_paid_for_into_debt(clock):
     meter.admit()
     meter.charge(31)
     assert meter.standing().remaining == 0
-    assert meter.standing().full_in_seconds == pytest.approx(3.2)
     assert meter.standing().retry_in_seconds == pytest.approx(2.3)
+    assert meter.standing().window_seconds == pytest.approx(2.3)
     clock.now += 2.2
     assert admitted(limiter, "a", 1) == 0
     clock.now += 0.2
     assert admitted(limiter, "a", 1) == 1
+
+
+@given(spent=st.integers(0, 40), pause=st.floats(0, 30))
+def test_who_spreads_what_remains_over_the_window_is_never_refused(spent, pause):
+    clock = Clock()
+    limiter = Limiter(Rate(20, 10), clock=clock)
+    meter = Meter("key", limiter, "a")
+    meter.charge(spent)
+    clock.now += pause
+    for _ in range(30):
+        standing = meter.standing()
+        assert standing.window_seconds > 0
+        assert standing.remaining / standing.window_seconds == pytest.approx(
+            2 if standing.remaining else 0
+        )
+        clock.now += standing.window_seconds / max(1, standing.remaining)
+        meter.admit()
 
 
 def test_memory_is_bounded_and_who_pays_last_is_remembered(clock):
