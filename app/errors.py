@@ -31,10 +31,18 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 RETRY_AFTER_SECONDS: Final = 1.0
 """What a client is told to wait where nothing better is known."""
+
+
+Refusal = Literal[
+    "queue", "decoding", "slow_image", "uploads", "model_server", "shutdown",
+    "key_limit", "address_limit", "no_key", "wrong_key", "host",
+]  # fmt: skip
+"""Why a request with which nothing is wrong is not answered: too much work of some kind, too much
+from one client, or the wrong caller. A label of metrics, so a small set."""
 
 
 def let_go_of_frames(error: BaseException | None) -> None:
@@ -56,6 +64,9 @@ def let_go_of_frames(error: BaseException | None) -> None:
 
 class GatewayError(Exception):
     """Something that the gateway can name."""
+
+    refusal: Refusal | None = None
+    """Why it is one; None: it is none, but a fault of the request or of ours."""
 
     def __init__(self, detail: str, *, reason: str | None = None) -> None:
         super().__init__(detail)
@@ -114,6 +125,7 @@ class UnauthorizedError(RequestError):
 
     def __init__(self, detail: str, *, is_key_wrong: bool) -> None:
         super().__init__(detail)
+        self.refusal = "wrong_key" if is_key_wrong else "no_key"
         self.challenge = 'Bearer realm="sightserve"'
         """What WWW-Authenticate says (RFC 6750)."""
         if is_key_wrong:
@@ -122,6 +134,8 @@ class UnauthorizedError(RequestError):
 
 class MisdirectedRequestError(RequestError):
     """The request is for a host that this is not."""
+
+    refusal = "host"
 
 
 class ModelError(GatewayError):
@@ -145,16 +159,19 @@ class OverloadedError(GatewayError):
         *,
         retry_after_seconds: float = RETRY_AFTER_SECONDS,
         reason: str | None = None,
+        refusal: Refusal = "queue",
     ) -> None:
         super().__init__(detail, reason=reason)
+        self.refusal = refusal
         self.retry_after_seconds = retry_after_seconds
 
 
 class RateLimitedError(GatewayError):
     """One client sends more than it may, however idle the service is."""
 
-    def __init__(self, detail: str, *, retry_after_seconds: float) -> None:
+    def __init__(self, detail: str, *, retry_after_seconds: float, refusal: Refusal) -> None:
         super().__init__(detail)
+        self.refusal = refusal
         self.retry_after_seconds = retry_after_seconds
 
 

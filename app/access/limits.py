@@ -16,13 +16,17 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
-from app.errors import RateLimitedError
+from app.errors import RateLimitedError, Refusal
 
 MAX_CLIENTS: Final = 50_000
 """Remembered at a time, 250 bytes each."""
 
+Policy = Literal["key", "address"]
+"""Whose images are counted together."""
+
+_REFUSALS: Final[dict[Policy, Refusal]] = {"key": "key_limit", "address": "address_limit"}
 _UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _RATE: Final = re.compile(r"([1-9][0-9]{0,8})/([smhd])")
 
@@ -109,7 +113,7 @@ class Limiter:
 class Meter:
     """One client at one limiter, for the length of a request."""
 
-    policy: str
+    policy: Policy
     """What is counted by: part of the answer's headers."""
     limiter: Limiter
     client: str
@@ -125,6 +129,7 @@ class Meter:
             raise RateLimitedError(
                 f"at most {standing.rate} images for each {self.policy}",
                 retry_after_seconds=standing.retry_in_seconds,
+                refusal=_REFUSALS[self.policy],
             )
         self.charge(1)
 

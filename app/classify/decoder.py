@@ -55,7 +55,11 @@ class Decoder:
         remaining = deadline - self._clock()
         wait = self._pool.predicted_wait_seconds(client)
         if wait > remaining > 0:
-            raise OverloadedError("more images wait than can be decoded", retry_after_seconds=wait)
+            raise OverloadedError(
+                "more images wait than can be decoded",
+                retry_after_seconds=wait,
+                refusal="decoding",
+            )
         return await self._pool.decode(
             data, self._plan(signature), deadline=deadline, client=client
         )

@@ -73,7 +73,9 @@ def error_for(reason: str, *, is_slow: bool, cpu_seconds: float) -> GatewayError
     if reason == "crash":
         return ImageTooCostlyError("decoding the image ended its worker")
     if reason == "pressure":
-        return OverloadedError("the image takes long to decode and others wait")
+        return OverloadedError(
+            "the image takes long to decode and others wait", refusal="slow_image"
+        )
     if reason == "deadline" and is_slow:
         return ImageTooCostlyError("decoding the image takes longer than the request's deadline")
     if reason == "deadline":

@@ -127,7 +127,7 @@ class DecodePool:
             self._ticker.cancel()
         running = [member.job for member in self._members.values() if member.job is not None]
         for job in (*self._waiting.take_all(), *running):
-            fail(job, OverloadedError("the gateway is shutting down"))
+            fail(job, OverloadedError("the gateway is shutting down", refusal="shutdown"))
         for member in self._members.values():
             member.link.close()
         self._members.clear()

@@ -59,10 +59,10 @@ class Buffers:
     def take(self, client: str, more_bytes: int) -> None:
         """Used by holdings."""
         if self.bytes + more_bytes > self._max_bytes:
-            raise OverloadedError("too many uploads are in progress")
+            raise OverloadedError("too many uploads are in progress", refusal="uploads")
         its_bytes = self._of_client[client] + more_bytes
         free_bytes = self._max_bytes - self.bytes - more_bytes
         if its_bytes > max(free_bytes, self._max_body_bytes):
-            raise OverloadedError("this client has too many uploads in progress")
+            raise OverloadedError("this client has too many uploads in progress", refusal="uploads")
         self._of_client[client] = its_bytes
         self.bytes += more_bytes

@@ -180,6 +180,7 @@ async def _one(
         )
     except GatewayError as error:
         record.warn(error.warnings)
+        services.metrics.http.refused(error.refusal)
         let_go_of_frames(error)
         return {"file": upload.name, "problem": problem_body(error)}
     record.warn(answered.warnings)

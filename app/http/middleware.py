@@ -14,7 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.access.addresses import share_of
-from app.errors import GatewayError, let_go_of_frames
+from app.errors import GatewayError, Refusal, let_go_of_frames
 from app.http.problems import problem_response
 from app.http.record import STARTED_AT, UNROUTED, RequestRecord
 from app.metrics.http import HttpMetrics
@@ -90,7 +90,9 @@ class Observe:
         if record.trace is not None:
             _end(record.trace, route, method, status, record)
         self._write(route, status, record, fields)
-        self._metrics.request_done(route, method, status, seconds, problem=record.problem)
+        self._metrics.request_done(
+            route, method, status, seconds, problem=record.problem, refusal=_refusal(record.error)
+        )
         let_go_of_frames(record.error)
 
     def _write(
@@ -109,6 +111,10 @@ class Observe:
             self._log.error("request", **fields, exc_info=None if is_ours else record.error)
         else:
             self._log.info("request", **fields)
+
+
+def _refusal(error: Exception | None) -> Refusal | None:
+    return error.refusal if isinstance(error, GatewayError) else None
 
 
 def _end(trace: Trace, route: str, method: str, status: int, record: RequestRecord) -> None:

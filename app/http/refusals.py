@@ -50,7 +50,9 @@ class Refusals:
     def note(self, error: GatewayError, *, peer: str, route: str = UNROUTED) -> None:
         """One request was answered with the error's problem."""
         kind = problem_type(error)
-        self._metrics.request_refused(route, _ANY, kind.status, problem=kind.slug)
+        self._metrics.request_refused(
+            route, _ANY, kind.status, problem=kind.slug, refusal=error.refusal
+        )
         self._log.note(
             "refused", kind.slug, status=kind.status, detail=error.detail, peer=peer, route=route
         )

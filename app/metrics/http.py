@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from app.errors import Refusal
 from app.metrics.buckets import SECONDS
 
 
@@ -14,7 +16,7 @@ class HttpMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
-        self._refused: dict[tuple[str, str, int, str], tuple[Counter, Counter]] = {}
+        self._refused: dict[tuple[str, str, int, str, Refusal | None], list[Counter]] = {}
         self._requests = Counter(
             "gateway_requests_total",
             "HTTP requests by route template and status.",
@@ -31,6 +33,15 @@ class HttpMetrics:
         self._problems = Counter(
             "gateway_problems_total", "Problems answered, by type.", ("type",), registry=registry
         )
+        self._refusals = Counter(
+            "gateway_refusals_total",
+            "Requests, and files of batch requests, that were refused though nothing was wrong "
+            "with them, by reason: " + ", ".join(get_args(Refusal)) + ".",
+            ("reason",),
+            registry=registry,
+        )
+        for refusal in get_args(Refusal):
+            self._refusals.labels(refusal)
         self._connections = Gauge(
             "gateway_connections", "Client connections that are open.", registry=registry
         )
@@ -45,23 +56,40 @@ class HttpMetrics:
             self._connections_refused.labels(reason)
 
     def request_done(
-        self, route: str, method: str, status: int, seconds: float, *, problem: str | None
+        self,
+        route: str,
+        method: str,
+        status: int,
+        seconds: float,
+        *,
+        problem: str | None,
+        refusal: Refusal | None,
     ) -> None:
         """One HTTP request was answered, with a problem of that type or without."""
         self._requests.labels(route, method, str(status)).inc()
         self._request_seconds.labels(route).observe(seconds)
         if problem is not None:
             self._problems.labels(problem).inc()
+        self.refused(refusal)
 
-    def request_refused(self, route: str, method: str, status: int, *, problem: str) -> None:
+    def request_refused(
+        self, route: str, method: str, status: int, *, problem: str, refusal: Refusal | None
+    ) -> None:
         """One HTTP request was answered before it reached the application."""
-        key = (route, method, status, problem)
+        key = (route, method, status, problem, refusal)
         counters = self._refused.get(key)
         if counters is None:  # looking for them each time would be a twentieth of a refusal
             requests = self._requests.labels(route, method, str(status))
-            counters = self._refused[key] = (requests, self._problems.labels(problem))
+            counters = self._refused[key] = [requests, self._problems.labels(problem)]
+            if refusal is not None:
+                counters.append(self._refusals.labels(refusal))
         for counter in counters:
             counter.inc()
+
+    def refused(self, refusal: Refusal | None) -> None:
+        """A request, or a file of a batch, was refused for that reason; None: it was not."""
+        if refusal is not None:
+            self._refusals.labels(refusal).inc()
 
     def connection_refused(self, reason: str) -> None:
         """A connection was closed because there were too many: total, client or idle."""

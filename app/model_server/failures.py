@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from app.errors import (
@@ -24,7 +26,7 @@ _UNKNOWN_LABEL: Final = "Unrecognized servable version label"
 _REFUSED: Final = (RefusedByModelServerError, "the model server refused the request")
 _UNAVAILABLE: Final = (ModelServerUnavailableError, "the model server cannot be reached")
 
-_KINDS: Final[dict[Code, tuple[type[GatewayError], str]]] = {
+_KINDS: Final[dict[Code, tuple[Callable[..., GatewayError], str]]] = {
     Code.INVALID_ARGUMENT: _REFUSED,
     Code.FAILED_PRECONDITION: _REFUSED,
     Code.OUT_OF_RANGE: _REFUSED,
@@ -34,7 +36,10 @@ _KINDS: Final[dict[Code, tuple[type[GatewayError], str]]] = {
     ),
     # Its threads or its batch queue are full with other clients' work: passed on and not retried,
     # for retries feed an overload.
-    Code.RESOURCE_EXHAUSTED: (OverloadedError, "the model server is overloaded"),
+    Code.RESOURCE_EXHAUSTED: (
+        partial(OverloadedError, refusal="model_server"),
+        "the model server is overloaded",
+    ),
     Code.UNAVAILABLE: _UNAVAILABLE,
     Code.CANCELLED: _UNAVAILABLE,  # a model server that stops cancels its calls
 }
@@ -45,7 +50,7 @@ def translate(error: ProtocolError, spec: ModelSpec) -> GatewayError:
     if not isinstance(error, CallError):
         return ModelServerError("the model server's answer cannot be read", reason=str(error))
     if error.code is Code.NOT_FOUND or error.message.startswith(_UNKNOWN_LABEL):
-        kind: type[GatewayError]
+        kind: Callable[..., GatewayError]
         kind = ModelVersionNotFoundError if spec.is_pinned else ModelNotFoundError
         return kind(f"{spec} is not served", reason=str(error))
     kind, detail = _KINDS.get(error.code, (ModelServerError, "the model server failed"))

@@ -259,6 +259,25 @@ class TestRateLimits:
             guesses = [gateway.client.get("/models", headers={"X-API-Key": "x"}) for _ in range(7)]
             assert [guess.status_code for guess in guesses] == [401] * 5 + [429] * 2
 
+    def test_refusals_are_counted_by_their_reason(self, fake, keys_file):
+        with running_gateway(
+            fake.url,
+            api_keys_file=keys_file,
+            rate_limit_per_key="2/h",
+            rate_limit_per_address="7/h",
+            allowed_hosts="127.0.0.1",
+            admin_port=0,
+        ) as gateway:
+            gateway.client.get("/models", headers={"Host": "evil.example"})
+            gateway.client.get("/models")
+            for key in ("x", "y", KEY, KEY, KEY, KEY, OTHER):
+                gateway.client.get("/models", headers={"X-API-Key": key})
+            text = gateway.services.metrics.exposition().decode()
+        expected = {"host": 1, "no_key": 1, "wrong_key": 2, "key_limit": 2, "address_limit": 1}
+        for reason, count in expected.items():
+            assert f'gateway_refusals_total{{reason="{reason}"}} {count}.0' in text
+        assert 'gateway_refusals_total{reason="queue"} 0.0' in text
+
     def test_both_limits_hold_and_both_are_told(self, fake, keys_file):
         with running_gateway(
             fake.url,

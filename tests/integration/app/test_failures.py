@@ -120,6 +120,16 @@ def test_each_failure_has_its_problem_and_only_unavailable_is_retried(
     assert fake.calls["predict"] == calls
 
 
+def test_refused_files_of_a_batch_are_counted_as_refused_requests_are(fake, gateway, photo):
+    fake.models["demo"][1].fault = (grpc.StatusCode.RESOURCE_EXHAUSTED, "full")
+    answer = gateway.client.post("/classify/batch", files=[("files", photo)] * 3)
+    assert {item["problem"]["status"] for item in answer.json()["results"]} == {429}
+    assert gateway.classify(photo).status_code == 429
+    assert (
+        'gateway_refusals_total{reason="model_server"} 4.0' in gateway.client.get("/metrics").text
+    )
+
+
 def test_retries_have_a_budget(fake, gateway, photo):
     gateway.classify(photo)
     fake.models["demo"][1].fault = (grpc.StatusCode.UNAVAILABLE, "full")
@@ -233,6 +243,8 @@ def test_uploads_beyond_the_memory_for_them_are_refused(fake):
             refused = gateway.client.post("/classify", content=bytes(1_500_000), headers=headers)
             assert problem(refused) == (429, "overloaded")
         wait_until(lambda: gateway.services.buffers.bytes == 0, "it is given back")
+        exposed = gateway.services.metrics.exposition().decode()
+        assert 'gateway_refusals_total{reason="uploads"} 1.0' in exposed
 
 
 def test_a_body_that_stalls_is_ended_at_the_deadline(gateway):

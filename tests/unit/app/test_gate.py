@@ -102,6 +102,7 @@ def test_each_refusal_is_counted(metrics):
     line = 'gateway_requests_total{method="*",route="/classify",status="429"} 3.0'
     assert line in text
     assert 'gateway_problems_total{type="overloaded"} 3.0' in text
+    assert 'gateway_refusals_total{reason="queue"} 3.0' in text
 
 
 def test_lines_are_at_most_one_a_second_of_each_kind_and_say_how_many():

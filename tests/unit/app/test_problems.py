@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -53,6 +54,19 @@ def test_the_status_drawn_in_the_tree_is_the_one_answered(error):
 
 def problem_type_of(error):
     return PROBLEM_TYPES[error]
+
+
+def test_whoever_is_refused_is_counted_by_a_reason():
+    refusals = [
+        errors.OverloadedError("busy"),
+        errors.RateLimitedError("too much", retry_after_seconds=1.0, refusal="key_limit"),
+        errors.UnauthorizedError("who?", is_key_wrong=False),
+        errors.MisdirectedRequestError("not us"),
+    ]
+    refusing = {kind for kind in tree() if problem_type_of(kind).status in {401, 421, 429}}
+    assert {type(error) for error in refusals} == refusing
+    assert {error.refusal for error in refusals} <= set(get_args(errors.Refusal))
+    assert all(kind.refusal is None for kind in set(tree()) - refusing)
 
 
 def test_unknown_exceptions_tell_nothing():
