@@ -32,6 +32,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._jumping.now
 
+    def hold_up(self, seconds: float) -> None:
+        """Let the callback that runs now take so long."""
+        self._jumping.now += seconds
+
 
 def run_in_virtual_time(main: Coroutine[Any, Any, Any]) -> Any:
     """As `asyncio.run`, in virtual time."""

@@ -93,13 +93,20 @@ async def until(claim: Callable[[], bool]) -> None:
 @pytest.fixture
 def resolver(monkeypatch):
     """What names resolve to right now; None: they do not."""
-    answer = {"addresses": [A]}
+    answer = {"addresses": [A], "times": 0}
 
     async def resolve(_):
+        answer["times"] += 1
         return answer["addresses"]
 
     monkeypatch.setattr(pool_module, "resolve", resolve)
     return answer
+
+
+async def resolved_again(resolver):
+    """What the first of two further answers says is in force when the second is asked for."""
+    seen = resolver["times"]
+    await until(lambda: resolver["times"] >= seen + 2)
 
 
 async def test_idle_addresses_take_turns():
@@ -227,7 +234,7 @@ async def test_a_names_new_addresses_are_used_and_old_ones_closed_after_their_la
     await until(lambda: bench.log == ["a"])
     resolver["addresses"] = [B]
     await until(lambda: "b" in bench.servers and bench.pool.slots() == 2)
-    await asyncio.sleep(0.03)
+    await resolved_again(resolver)
     await bench.ask()
     assert bench.log == ["a", "b"]
     assert not bench.servers["a"].is_closed
@@ -242,7 +249,7 @@ async def test_a_name_that_stops_resolving_keeps_its_addresses(resolver):
     bench = Bench(names=(Address("svc", 1),))
     await bench.pool.start()
     resolver["addresses"] = None
-    await asyncio.sleep(0.03)
+    await resolved_again(resolver)
     await bench.ask()
     assert bench.log == ["a"]
     await bench.pool.aclose()

@@ -133,13 +133,14 @@ async def test_a_part_of_the_images_is_mirrored(bench, percent, least, most):
     bench = Bench(percent)
     bench.is_busy = True
     await bench.answer(1000)
-    await asyncio.sleep(0.1)
+    await asyncio.gather(*bench.mirror._tasks)
     assert least <= bench.fates["dropped"] <= most
 
 
 async def test_the_end_cancels_what_is_under_way(bench):
     await bench.answer(2)
-    await asyncio.sleep(0.05)
-    assert len(bench.asked_again) == 2
+    async with asyncio.timeout(10):
+        while len(bench.asked_again) < 2:  # noqa: ASYNC110 - told by tasks of the mirror's
+            await asyncio.sleep(0.005)
     await bench.mirror.aclose()
     assert not bench.fates
