@@ -4,6 +4,7 @@ import shutil
 from pathlib import PurePosixPath
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 REQUIREMENTS = {
@@ -11,6 +12,11 @@ REQUIREMENTS = {
     "promtool": ("promtool",),
 }
 
+# An example that takes long, or is long in the making, says that the machine is busy.
+settings.register_profile(
+    "any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any-machine")
 
 # Tests that share an expensive fixture (a trained model, a server over the fixture models) stay in
 # one worker; elsewhere a file does. Neither pytest-xdist's files nor its groups say this: groups

@@ -170,7 +170,6 @@ def test_no_body_gets_anything_but_a_documented_answer(watched):
 
     @settings(
         max_examples=EXAMPLES,
-        deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
     )

@@ -48,7 +48,6 @@ def test_every_operation_answers_as_documented(api, path, method):
     @given(case=api[path][method].as_strategy())
     @settings(
         max_examples=25 if method == "POST" else 5,
-        deadline=None,
         derandomize=True,
         database=None,
         suppress_health_check=list(HealthCheck),

@@ -123,9 +123,7 @@ def resident_bytes(server):
 def test_mutated_requests_get_documented_codes(server, channel, seeds):
     before = resident_bytes(server)
 
-    @settings(
-        max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None
-    )
+    @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck), database=None)
     @given(data=st.data())
     def check(data):
         body = mutated(data, data.draw(st.sampled_from(seeds)))
@@ -163,9 +161,7 @@ def test_odd_tensors_get_documented_codes(server, channel, make_request):
     before = resident_bytes(server)
     names = ["serving_default", "strings", "ints", "halfs", "typed", "multi", "mat", "scalar_in"]
 
-    @settings(
-        max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None
-    )
+    @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck), database=None)
     @given(
         signature=st.sampled_from(names),
         tensors=st.dictionaries(

@@ -4,7 +4,7 @@ import json
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.codes import Code
@@ -129,7 +129,6 @@ documents = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(document=documents, is_ascii=st.booleans(), indent=st.sampled_from([None, 1]))
 def test_what_python_writes_is_read_as_python_reads_it(document, is_ascii, indent):
     text = json.dumps(document, ensure_ascii=is_ascii, indent=indent)
@@ -145,7 +144,6 @@ def offset_of_error(body):
     return None
 
 
-@settings(deadline=None)
 @given(document=documents, damage=st.binary(min_size=1, max_size=3), data=st.data())
 def test_any_bytes_are_a_value_or_an_error_at_one_of_them(document, damage, data):
     body = bytearray(json.dumps(document, ensure_ascii=False).encode())

@@ -383,7 +383,7 @@ regular = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(value=ragged | regular)
 def test_a_value_becomes_its_numbers_or_the_first_thing_that_is_wrong(value):
     mistake = next(mistakes(value, announced(value)), None)
@@ -409,7 +409,7 @@ def first_unlike(values):
     return None
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(values=st.lists(ragged, min_size=1, max_size=4))
 def test_a_batch_is_its_values_or_the_first_of_them_that_is_wrong(values):
     unlike = first_unlike(values)
