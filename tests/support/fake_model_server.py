@@ -34,6 +34,7 @@ class FakeVersion:
     k: int = 3
     state: str = "AVAILABLE"
     delay_seconds: float = 0.0
+    """Of each call. A server that is stopped cuts it short, so it may be as long as one likes."""
     item_seconds: float = 0.0
     """Of each image, one batch after another: a model server with one core and a known capacity."""
     fault: tuple[grpc.StatusCode, str] | None = None
@@ -64,9 +65,10 @@ class FakeModelServer:
         self.calls: dict[str, int] = {}
         self.deadlines: list[float] = []
         self.traceparents: list[str] = []
-        self.before_predict: Callable[[], None] | None = None
+        self.before_predict: Callable[[], object] | None = None
         self.lock = threading.Lock()
         self.core = threading.Lock()
+        self._stopped = threading.Event()
         self.port = 0
         self._server: grpc.Server | None = None
 
@@ -75,6 +77,7 @@ class FakeModelServer:
         return f"grpc://127.0.0.1:{self.port}"
 
     def start(self, *, host: str = "127.0.0.1", port: int = 0, threads: int = 16) -> None:
+        self._stopped = threading.Event()
         self._server = grpc.server(ThreadPoolExecutor(threads), options=(("grpc.so_reuseport", 0),))
         self._server.add_generic_rpc_handlers(tuple(self._handlers()))
         self.port = self._server.add_insecure_port(f"{host}:{port}")
@@ -82,8 +85,25 @@ class FakeModelServer:
 
     def stop(self) -> None:
         if self._server is not None:
-            self._server.stop(None).wait()
+            ended = self._server.stop(None)  # every call fails now, and only then
+            self._stopped.set()
+            ended.wait()
             self._server = None
+
+    def pause(self, seconds: float) -> None:
+        """Take so long, or until the server is stopped."""
+        self._stopped.wait(seconds)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Nothing is predicted before the end of the block: calls arrive, are counted and wait."""
+        released = threading.Event()
+        self.before_predict = released.wait
+        try:
+            yield
+        finally:
+            self.before_predict = None
+            released.set()
 
     def _handlers(self) -> Iterator[grpc.GenericRpcHandler]:
         def unary(method: Any, request: Any, response: Any) -> grpc.RpcMethodHandler:
@@ -165,7 +185,7 @@ class FakeModelServer:
             self.deadlines.append(context.time_remaining())
             metadata = dict(context.invocation_metadata())
             self.traceparents.extend(metadata[key] for key in ("traceparent",) if key in metadata)
-        time.sleep(version.delay_seconds)
+        self.pause(version.delay_seconds)
         if version.item_seconds:
             with self.core:
                 time.sleep(version.item_seconds * shape[0])

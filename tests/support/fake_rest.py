@@ -6,7 +6,6 @@ import base64
 import json
 import re
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -104,7 +103,7 @@ class _Handler(BaseHTTPRequestHandler):
         rows = [base64.b64decode(row["b64"]) for row in request["inputs"]["pixels"]]
         with self.fake.lock:
             self.fake.batch_sizes.append(len(rows))
-        time.sleep(version.delay_seconds)
+        self.fake.pause(version.delay_seconds)
         size = version.side * version.side * 3
         if version.fault is not None or any(len(row) != size for row in rows):
             raise _RefusedError(400, "Input to reshape is a tensor of another size")

@@ -132,9 +132,9 @@ def test_parallel_requests_share_calls_and_each_gets_its_own_answer(fake, model_
 
 def test_the_deadline_reaches_the_model_server(fake, gateway, photo):
     gateway.client.post(
-        "/classify", files={"file": photo}, headers={"X-Request-Timeout-Ms": "3000"}
+        "/classify", files={"file": photo}, headers={"X-Request-Timeout-Ms": "40000"}
     )
-    assert 1.0 < fake.deadlines[-1] <= 3.0
+    assert 20 < fake.deadlines[-1] <= 40  # the default is 10
 
 
 def test_traffic_needs_no_lookups(fake, gateway, photo):

@@ -9,11 +9,13 @@ import signal
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
+from app.decode import pool
 from tests.support.bombs import BY_NAME
 from tests.support.gateway import (
     gateway_process,
@@ -47,29 +49,34 @@ def test_a_signal_during_an_endless_decode_ends_the_gateway_within_its_drain_lim
         started_at = time.monotonic()
         assert gateway.terminate(signal.SIGTERM) == 0
         assert time.monotonic() - started_at < 10
-        wait_until(lambda: not psutil.wait_procs(processes, timeout=0)[1], "all end", seconds=5)
+        wait_until(lambda: not psutil.wait_procs(processes, timeout=0)[1], "all end", seconds=30)
         assert pending.exception() is not None or pending.result().status_code in {429, 503, 504}
 
 
 def _cpu_seconds(family):
-    return sum(sum(each.cpu_times()[:2]) for each in family.children(recursive=True))
+    seconds = 0.0
+    for each in family.children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            seconds += sum(each.cpu_times()[:2])
+    return seconds
 
 
-def test_images_that_time_out_are_forgotten_at_once(fake, photo):
+def test_images_that_time_out_are_forgotten_at_once(fake, photo, monkeypatch):
     """Without a garbage collector: nothing may lie in a cycle of exceptions and frames."""
+    monkeypatch.setattr(pool, "SLOW_SECONDS", 60.0)  # a slow image ends sooner, as too costly
     with running_gateway(fake.url, decode_workers=2) as gateway:
         assert post(gateway, photo).status_code == 200
         gc.collect()
         gc.disable()
         try:
             before = resident_megabytes(os.getpid())
-            statuses = [post(gateway, ENDLESS, 500).status_code for _ in range(10)]
+            statuses = [post(gateway, ENDLESS, 1500).status_code for _ in range(8)]
             after = resident_megabytes(os.getpid())
         finally:
             gc.enable()
         assert set(statuses) <= {408, 429, 504}
         assert statuses.count(504) > 5
-        assert after < before + 90  # all ten would be 200
+        assert after < before + 90  # all eight would be 160
 
 
 def test_what_the_image_library_says_is_a_field_of_the_log_line(fake):

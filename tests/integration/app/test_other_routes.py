@@ -9,6 +9,7 @@ import time
 
 import grpc
 
+from app.classify import readiness
 from tests.support.fake_model_server import FakeVersion
 from tests.support.gateway import running_gateway, wait_until
 
@@ -43,30 +44,33 @@ def test_ready_means_that_a_prediction_succeeds_not_that_the_status_says_so(fake
         "models": [{"name": "demo", "version": 1}],
     }
     fake.models["demo"][1].fault = (grpc.StatusCode.INTERNAL, "Could not find variable dense")
-    wait_until(lambda: gateway.client.get("/readyz").status_code == 503, "not ready", seconds=5)
+    wait_until(lambda: gateway.client.get("/readyz").status_code == 503, "not ready", seconds=20)
     summary = gateway.client.get("/healthz")
     assert summary.status_code == 200
     assert summary.json()["status"] == "not ready"
     assert gateway.client.get("/livez").status_code == 200
     fake.models["demo"][1].fault = None
-    wait_until(lambda: gateway.client.get("/readyz").status_code == 200, "ready", seconds=5)
+    wait_until(lambda: gateway.client.get("/readyz").status_code == 200, "ready", seconds=20)
 
 
 def test_readiness_is_cheap_to_ask(fake, gateway):
     gateway.client.get("/readyz")
-    before = fake.calls["predict"]
+    started_at, before = time.monotonic(), fake.calls["predict"]
     for _ in range(50):
         gateway.client.get("/readyz")
-    assert fake.calls["predict"] - before <= 3
+    assert fake.calls["predict"] - before <= 1 + (time.monotonic() - started_at)  # one a second
 
 
-def test_traffic_proves_that_a_model_is_ready_unless_its_answers_are_no_use(fake, gateway, photo):
+def test_traffic_proves_that_a_model_is_ready_unless_its_answers_are_no_use(
+    fake, gateway, photo, monkeypatch
+):
+    monkeypatch.setattr(readiness, "_KEEP_SECONDS", 60.0)
     assert gateway.classify(photo).status_code == 200
     before = fake.calls["predict"]
     assert gateway.client.get("/readyz").status_code == 200
     assert fake.calls["predict"] == before
     fake.models["demo"][1].probability = float("nan")
-    time.sleep(1.1)  # what was proven holds for a second
+    monkeypatch.setattr(readiness, "_KEEP_SECONDS", 0.0)  # what was proven holds no longer
     assert gateway.classify(photo).status_code == 502
     assert gateway.client.get("/readyz").status_code == 503
 

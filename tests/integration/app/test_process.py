@@ -14,7 +14,7 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.support.gateway import gateway_process, resident_megabytes, wait_until
+from tests.support.gateway import client_for, gateway_process, resident_megabytes, wait_until
 from tests.support.pictures import encoded
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -124,21 +124,20 @@ def test_an_image_that_no_decoder_can_make_is_refused_at_the_start(tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_turns_readiness_first_and_lets_requests_finish(fake, photo, number):
-    fake.models["demo"][1].delay_seconds = 1.0
     with (
-        gateway_process(fake.url, GATEWAY_DRAIN_DELAY_SECONDS="2") as gateway,
+        gateway_process(fake.url, GATEWAY_DRAIN_DELAY_SECONDS="4") as gateway,
+        client_for(gateway.url) as prober,
         ThreadPoolExecutor(1) as thread,
     ):
-        pending = thread.submit(gateway.client.post, "/classify", files={"file": photo})
-        wait_until(lambda: fake.batch_sizes, "the request is in flight")
-        gateway.process.send_signal(number)
-        wait_until(
-            lambda: httpx.get(f"{gateway.url}/readyz", trust_env=False).status_code == 503,
-            "not ready",
-            seconds=2,
-        )
+        assert prober.get("/readyz").status_code == 200
+        with fake.held():
+            seen = fake.calls["predict"]
+            pending = thread.submit(gateway.client.post, "/classify", files={"file": photo})
+            wait_until(lambda: fake.calls["predict"] > seen, "the request is in flight")
+            gateway.process.send_signal(number)
+            wait_until(lambda: prober.get("/readyz").status_code == 503, "not ready")
         assert pending.result().status_code == 200
-        assert gateway.process.wait(10) == 0
+        assert gateway.process.wait(30) == 0
     log = "".join(gateway.log)
     assert "Traceback" not in log
     with pytest.raises(httpx.ConnectError):
@@ -184,7 +183,7 @@ def test_probes_are_silent_and_readiness_logs_its_changes_once(fake):
 
         assert [probe() for _ in range(20)] == [503] * 20
         fake.models["demo"][1].fault = None
-        wait_until(lambda: probe() == 200, "ready", seconds=5)
+        wait_until(lambda: probe() == 200, "ready", seconds=20)
         assert [probe() for _ in range(20)] == [200] * 20
         gateway.terminate()
     lines = [json.loads(line) for line in gateway.log]

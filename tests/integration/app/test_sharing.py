@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from tests.support.fake_model_server import FakeVersion
-from tests.support.gateway import running_gateway
+from tests.support.gateway import running_gateway, wait_until
 from tests.support.pictures import encoded
 
 
@@ -22,14 +22,14 @@ def metric(gateway, name):
 
 
 def test_equal_images_reach_the_model_once_and_each_request_has_its_own_wishes(fake, photo):
-    fake.models["demo"][1].delay_seconds = 0.5
     with running_gateway(fake.url, share_in_flight=True) as gateway:
         gateway.classify(photo)
         fake.calls.clear()
-        with ThreadPoolExecutor(4) as pool:
-            answers = list(
-                pool.map(lambda top_k: gateway.classify(photo, top_k=top_k), (1, 2, 3, 99))
-            )
+        with ThreadPoolExecutor(4) as pool, fake.held():
+            futures = [pool.submit(gateway.classify, photo, top_k=k) for k in (1, 2, 3, 99)]
+            wait_until(lambda: gateway.services.admission.images == 3, "all but one wait")
+            wait_until(futures[3].done, "one is refused")
+        answers = [future.result() for future in futures]
         shared = metric(gateway, "gateway_shared_images_total")
     assert [answer.status_code for answer in answers] == [200, 200, 200, 422]
     assert [len(answer.json()["predictions"]) for answer in answers[:3]] == [1, 2, 3]

@@ -70,4 +70,4 @@ def test_a_moved_label_is_followed(fake, model_server_url, photo):
 
         assert ask() == 1
         fake.version_labels["demo", "canary"] = 2
-        wait_until(lambda: ask() == 2, "the label's new version answers", seconds=5)
+        wait_until(lambda: ask() == 2, "the label's new version answers", seconds=20)

@@ -65,12 +65,11 @@ def test_a_photo_is_one_trace_from_the_client_to_the_model_server(
 
 
 def test_a_call_for_several_requests_links_to_each_of_them(fake, collector, photo):
-    fake.models["demo"] = {1: FakeVersion(delay_seconds=0.3)}
-    with (
-        running_gateway(fake.url, otel=True, max_in_flight_batches=1) as gateway,
-        ThreadPoolExecutor(5) as pool,
-    ):
-        list(pool.map(lambda _: post(gateway, photo), range(5)))
+    with running_gateway(fake.url, otel=True, max_in_flight_batches=1) as gateway:
+        with ThreadPoolExecutor(5) as pool, fake.held():
+            futures = [pool.submit(post, gateway, photo) for _ in range(5)]
+            wait_until(lambda: gateway.services.admission.images == 5, "all five wait")
+        assert [future.result().status_code for future in futures] == [200] * 5
     requests = {span.span_id: span for span in collector.named("POST /classify")}
     calls = collector.named("predict")
     assert len({span.trace_id for span in requests.values()}) == 5

@@ -59,7 +59,7 @@ def test_an_added_model_answers_as_soon_as_the_call_returns(client, base, image)
 def test_a_replaced_model_ends(client, base, image):
     client.reload(config(entry(base, "m"), entry(base, "replacing")))
     assert client.predict("replacing", images=image)["version"] == 2
-    wait_until(lambda: client.states("added") == {2: "END"}, seconds=10)
+    wait_until(lambda: client.states("added") == {2: "END"}, seconds=30)
 
 
 def test_a_label_on_the_available_version_is_assigned(client, base, image):
