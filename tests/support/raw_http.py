@@ -53,10 +53,15 @@ def request_bytes(
 class RawConnection:
     """One connection on which a test sends what it likes, in pieces, and reads answer by answer."""
 
-    def __init__(self, url: str, *, timeout_seconds: float = DEADLINE_SECONDS) -> None:
+    def __init__(
+        self, url: str, *, timeout_seconds: float = DEADLINE_SECONDS, source: str = ""
+    ) -> None:
+        """Connect, from another address of this machine if one is named."""
         address = urlsplit(url)
         self.socket = socket.create_connection(
-            (address.hostname or "", address.port or 80), timeout=timeout_seconds
+            (address.hostname or "", address.port or 80),
+            timeout=timeout_seconds,
+            source_address=(source, 0) if source else None,
         )
 
     def __enter__(self) -> Self:
