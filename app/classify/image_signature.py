@@ -45,8 +45,11 @@ class Question:
         *,
         timeout_seconds: float,
         headers: Headers = (),
+        is_telling: bool = True,
     ) -> Prediction:
         """Ask a version, or whichever is served, about rows in the encoding of the server.
+
+        `is_telling` as for `ModelServerPool.predict`.
 
         Raises:
             GatewayError: the call failed.
@@ -57,6 +60,7 @@ class Question:
             outputs=self.outputs,
             timeout_seconds=timeout_seconds,
             headers=headers,
+            is_telling=is_telling,
         )
 
 
@@ -110,6 +114,7 @@ class LaneRow:
 
     row: bytes
     trace: Trace | None
+    is_mirrored: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,6 +142,7 @@ async def ask_lane(
             [row.row for row in rows],
             timeout_seconds=timeout_seconds,
             headers=() if call is None else call.headers,
+            is_telling=not all(row.is_mirrored for row in rows),
         )
     return [LaneAnswer(prediction, index, call) for index in range(len(rows))]
 

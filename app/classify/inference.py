@@ -42,6 +42,8 @@ class Photo:
     """On the gateway's clock."""
     client: str = ""
     """Whose fair share it takes."""
+    is_mirrored: bool = False
+    """Nobody waits for the answer."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,7 +117,7 @@ class Inference:
                         photo.data, model.signature, deadline=photo.deadline, client=photo.client
                     )
             lane = Lane(self._catalog.asked(photo.spec, model), model.version, model.signature)
-            row = LaneRow(decoded.row, trace)
+            row = LaneRow(decoded.row, trace, is_mirrored=photo.is_mirrored)
             try:
                 batched = await self._batcher.submit(lane, row, deadline=photo.deadline)
             except (ModelError, RefusedByModelServerError) as error:

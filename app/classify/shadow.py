@@ -6,7 +6,8 @@
 
 It must never slow or fail a real request: what is mirrored begins after the answer has left, works
 on a bounded number of images at a time, keeps a bounded number of bytes, has a deadline of its own,
-and is dropped, counted, whenever real images wait. Its failures end here.
+and is dropped, counted, whenever real images wait. Its failures end here: what a mirrored version
+does not answer in time says nothing about the address that real images are sent to.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ _MAX_BYTES: Final = 32_000_000
 """Files and rows held for it, all together."""
 _LOG_SECONDS: Final = 60.0
 """A label that nobody has fails every time: one line a minute says so."""
+
+_CLIENT: Final = "(shadow)"
+"""Whose fair share it takes: neither an address nor a possible name of an API key."""
 
 Fate = Literal["compared", "dropped", "failed", "same_version"]
 
@@ -134,7 +138,8 @@ class Mirror:
         self._observer.mirrored(name, label, fate)
 
     async def _compare(self, spec: ModelSpec, data: bytes, outcome: Outcome) -> Fate:
-        photo = Photo(data, spec, self._clock() + self._timeout_seconds, client="shadow")
+        deadline = self._clock() + self._timeout_seconds
+        photo = Photo(data, spec, deadline, client=_CLIENT, is_mirrored=True)
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 mirrored = await self._inference.again(photo, outcome)

@@ -111,15 +111,20 @@ class ModelServerPool:
         outputs: Sequence[str],
         timeout_seconds: float,
         headers: Headers = (),
+        is_telling: bool = True,
     ) -> Prediction:
-        """See `Client.predict`."""
+        """See `Client.predict`.
+
+        Unless the call is telling, missing its deadline is not held against the address: a version
+        that is only tried out may hang while those that are served do not.
+        """
 
         def call(client: Client, seconds: float) -> Awaitable[Prediction]:
             return client.predict(
                 spec, tensor, outputs=outputs, timeout_seconds=seconds, headers=headers
             )
 
-        return await self._call(call, spec, timeout_seconds)
+        return await self._call(call, spec, timeout_seconds, is_telling=is_telling)
 
     async def metadata(self, spec: ModelSpec, *, timeout_seconds: float) -> Metadata:
         """See `Client.metadata`."""
@@ -151,20 +156,23 @@ class ModelServerPool:
         call: Callable[[Client, float], Awaitable[_T]],
         spec: ModelSpec,
         timeout_seconds: float,
+        *,
+        is_telling: bool = True,
     ) -> _T:
         loop = asyncio.get_running_loop()
         give_up_at = loop.time() + timeout_seconds
         self._budget = min(_BUDGET_MAX, self._budget + _BUDGET_PER_CALL)
         first = self._pick(avoid=None)
         try:
-            return await self._attempt(first, call, spec, timeout_seconds)
+            return await self._attempt(first, call, spec, timeout_seconds, is_telling=is_telling)
         except ModelServerUnavailableError:
             remaining = give_up_at - loop.time()
             if remaining <= 0 or self._budget < 1:
                 raise
             self._budget -= 1
             self._observer.retried()
-            return await self._attempt(self._pick(avoid=first), call, spec, remaining)
+            second = self._pick(avoid=first)
+            return await self._attempt(second, call, spec, remaining, is_telling=is_telling)
 
     async def _attempt(
         self,
@@ -172,6 +180,8 @@ class ModelServerPool:
         call: Callable[[Client, float], Awaitable[_T]],
         spec: ModelSpec,
         timeout_seconds: float,
+        *,
+        is_telling: bool,
     ) -> _T:
         member.in_flight += 1
         self._call_number += 1
@@ -180,7 +190,8 @@ class ModelServerPool:
             answer = await call(member.client, timeout_seconds)
         except ProtocolError as error:
             ours = translate(error, spec)
-            self._judge(member, ours, timeout_seconds)
+            is_long = timeout_seconds >= _TELLING_TIMEOUT_SECONDS
+            self._judge(member, ours, is_telling=is_telling and is_long)
             raise ours from error
         else:
             member.timeouts = 0
@@ -191,13 +202,12 @@ class ModelServerPool:
             if member.is_retired:
                 self._close_if_done(member)
 
-    def _judge(self, member: _Member, error: GatewayError, timeout_seconds: float) -> None:
+    def _judge(self, member: _Member, error: GatewayError, *, is_telling: bool) -> None:
         """What a failure says about the address that answered it, or did not."""
         if isinstance(error, ModelServerUnavailableError):
             self._eject(member)
-        elif isinstance(error, DeadlineExceededError):
-            if timeout_seconds >= _TELLING_TIMEOUT_SECONDS:
-                member.timeouts += 1
+        elif isinstance(error, DeadlineExceededError) and is_telling:
+            member.timeouts += 1
             if member.timeouts >= _TIMEOUTS_UNTIL_SUSPECTED:
                 member.timeouts = 0
                 self._spawn(self._eject_if_silent(member))

@@ -137,6 +137,23 @@ def test_a_shadow_that_hangs_slows_nobody_and_is_dropped(two, photo):
         version(ask(gateway, photo, version=1))
 
 
+def test_what_a_shadow_misses_is_held_against_no_address(two, photo):
+    with running_gateway(two.url, shadow="canary:100%") as gateway:
+        pool, calls = gateway.services.server, []
+        predict = pool.predict
+
+        async def noting(spec, *arguments, is_telling, **others):
+            if spec.signature_name == "top_k":  # not the model card
+                calls.append((spec.version_label, is_telling))
+            return await predict(spec, *arguments, is_telling=is_telling, **others)
+
+        pool.predict = noting
+        version(ask(gateway, photo, version=1))
+        wait_until(lambda: mirrored(gateway, "compared") == 1, "it is compared")
+        assert version(ask(gateway, photo, version_label="canary")) == 2
+    assert calls == [(None, True), ("canary", False), ("canary", True)]
+
+
 @pytest.mark.parametrize("fault", ["label", "version", "nonsense"])
 def test_a_shadow_that_fails_fails_no_request_and_is_logged_once(two, photo, capfd, fault):
     if fault == "label":

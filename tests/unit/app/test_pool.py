@@ -12,8 +12,9 @@ from app.errors import DeadlineExceededError, ModelServerUnavailableError
 from app.model_server import pool as pool_module
 from app.model_server.addresses import Address, Targets
 from app.model_server.pool import ModelServerPool
-from protocol.client import CallError, Client
+from protocol.client import CallError, Client, Input
 from protocol.codes import Code
+from protocol.models import ModelSpec
 
 pytestmark = pytest.mark.anyio
 
@@ -39,6 +40,9 @@ class Server:
         if self.error is not None:
             raise self.error
         return []
+
+    async def predict(self, spec: ModelSpec, *_: object, timeout_seconds: float, **__: object):
+        return await self.statuses(spec.name, timeout_seconds=timeout_seconds)
 
     async def aclose(self) -> None:
         self.is_closed = True
@@ -83,6 +87,12 @@ class Bench:
 
     async def ask(self, seconds: float = 5.0) -> None:
         await self.pool.statuses("m", timeout_seconds=seconds)
+
+    async def predict(self, *, is_telling: bool) -> None:
+        pixels = Input("x", "uint8", (1,), [b"x"])
+        await self.pool.predict(
+            ModelSpec("m"), pixels, outputs=("y",), timeout_seconds=5.0, is_telling=is_telling
+        )
 
 
 async def until(claim: Callable[[], bool]) -> None:
@@ -183,6 +193,29 @@ async def test_three_missed_deadlines_eject_a_silent_address_unless_they_were_sh
         await asyncio.sleep(0)
     assert bench.observer.ejections == ejections
     assert bench.observer.retries == 0
+    await bench.pool.aclose()
+
+
+@pytest.mark.parametrize(("is_telling", "ejections"), [(True, ["a:1"]), (False, [])])
+async def test_deadlines_missed_for_nobody_are_not_held_against_an_address(is_telling, ejections):
+    bench = Bench(fixed=(A,))
+    await bench.pool.start()
+    bench.servers["a"].error = SLOW
+    for _ in range(6):
+        with pytest.raises(DeadlineExceededError):
+            await bench.predict(is_telling=is_telling)
+        for _ in range(5):
+            await asyncio.sleep(0)
+    assert bench.observer.ejections == ejections
+    await bench.pool.aclose()
+
+
+async def test_an_address_that_nobody_reaches_is_ejected_whoever_asked():
+    bench = Bench(fixed=(A, B))
+    await bench.pool.start()
+    bench.servers["a"].error = GONE
+    await bench.predict(is_telling=False)
+    assert bench.observer.ejections == ["a:1"]
     await bench.pool.aclose()
 
 

@@ -62,9 +62,10 @@ class Server:
         assert timeout_seconds > 0
         return Metadata("m", 3, {})
 
-    async def predict(self, spec, tensor, *, outputs, timeout_seconds, headers=()):
+    async def predict(self, spec, tensor, *, outputs, timeout_seconds, headers=(), is_telling):
         assert (spec.version, len(tensor.rows[0]), outputs) == (3, 12, ("y",))
         assert timeout_seconds > 0
+        assert is_telling
         assert not headers  # nobody's request, so nobody's trace
         self.predictions += 1
         if self.gate is not None:
