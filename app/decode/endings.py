@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from app.decode.job import Member
+from app.decode.workforce import Member
 from app.errors import (
     DeadlineExceededError,
     GatewayError,

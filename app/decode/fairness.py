@@ -17,15 +17,13 @@ class FairQueue(Generic[T]):
 
     def __init__(self) -> None:
         self._turns: OrderedDict[str, deque[T]] = OrderedDict()
-        self._count = 0
-
-    def __len__(self) -> int:
-        return self._count
+        self.count = 0
+        """Of all clients' items."""
 
     def append(self, client: str, item: T) -> None:
         """Queue an item behind the client's others."""
         self._turns.setdefault(client, deque()).append(item)
-        self._count += 1
+        self.count += 1
 
     def peek(self) -> T | None:
         """The next item, which stays."""
@@ -37,7 +35,7 @@ class FairQueue(Generic[T]):
         item = items.popleft()
         if items:
             self._turns[client] = items
-        self._count -= 1
+        self.count -= 1
         return item
 
     def remove(self, client: str, item: T) -> bool:
@@ -48,7 +46,7 @@ class FairQueue(Generic[T]):
         items.remove(item)
         if not items:
             del self._turns[client]
-        self._count -= 1
+        self.count -= 1
         return True
 
     def ahead_of(self, client: str) -> int:

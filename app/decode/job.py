@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from app.decode.link import Link
 from app.errors import GatewayError
 
 
@@ -50,23 +49,6 @@ def fail(job: Job, error: GatewayError) -> None:
     """Tell whoever waits for the job, if anybody does."""
     if not job.is_over:
         job.answer.set_exception(error)
-
-
-@dataclass(slots=True, eq=False)
-class Member:
-    """One worker process, and what it does now."""
-
-    link: Link
-    job: Job | None = None
-    held_bytes: int = 0
-    started_at: float = 0.0
-    cpu_seconds_before: float = 0.0
-    """What the process had used before this job."""
-    is_slow: bool = False
-    """Its job takes long: others run in its place, and before it."""
-    killed_because: str | None = None
-    is_used_up: bool = False
-    """It may have kept memory: it ends with its job."""
 
 
 class Observer(Protocol):

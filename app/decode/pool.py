@@ -1,13 +1,11 @@
-"""Worker processes that decode: who is next, with how much memory, and who has had enough.
+"""Decoding in worker processes: which file is next, with how much memory, and what comes of it.
 
     decode ─► small, in turns between clients ─► worker ─► row
                                                    │ its price does not fit now
               large, in turns between clients ◄────┘
                      └──────────────────────────► worker, with its memory granted before
 
-A job that takes long is *slow*: another worker takes its place, so that bombs and large images do
-not hold up the others, and its own goes on at low priority. It is killed at the time limit, when
-nobody waits for it any more, or when every place is taken by such jobs and others wait.
+`workforce` has the workers, `judge` ends what takes too long.
 
 Everything happens in the event loop: no locks.
 """
@@ -15,20 +13,20 @@ Everything happens in the event loop: no locks.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from app.decode.bounds import Bounds
 from app.decode.budget import MemoryBudget
-from app.decode.endings import SLOW_SECONDS, error_for, own_reason, reason_to_end
+from app.decode.endings import error_for, own_reason
 from app.decode.frames import Report
-from app.decode.job import Decoded, Job, Log, Member, Observer, fail
+from app.decode.job import Decoded, Job, Log, Observer, fail
+from app.decode.judge import Judge
 from app.decode.link import Link, Reported
-from app.decode.nursery import Ending, Nursery
+from app.decode.nursery import Ending
 from app.decode.waiting import Waiting
+from app.decode.workforce import Member, Workforce
 from app.errors import (
     GatewayError,
     ImageTooLargeError,
@@ -37,12 +35,9 @@ from app.errors import (
 )
 
 _TICK_SECONDS: Final = 0.05
-_PRESSURE_FRACTION: Final = 0.2
-"""Of the time limit: what is left of it while slow jobs hold every place and others wait."""
 _ALLOWANCE_BYTES: Final = 16_000_000
 """Memory that every image has without asking, beside its file: enough for most."""
 _ATTEMPTS: Final = 3
-_RESPAWN_SECONDS: Final = 0.2
 _SMOOTHING: Final = 0.05
 
 
@@ -69,43 +64,46 @@ class DecodePool:
         observer: Observer,
     ) -> None:
         self._limits = limits
-        self._bounds = bounds
+        self._cpu_limit_seconds = bounds.cpu_seconds
         self._clock = clock
         self._log = log
         self._observer = observer
-        self._nursery = Nursery(bounds, self)
         self.budget = MemoryBudget(limits.memory_bytes)
         self._waiting = Waiting(self.budget)
-        self._members: dict[int, Member] = {}
-        self._idle: list[Member] = []
-        self._numbers = itertools.count(1)
+        self._workforce = Workforce(
+            bounds,
+            limits.workers,
+            clock=clock,
+            log=log,
+            on_report=self._reported,
+            on_end=self._ended,
+            on_idle=self._dispatch,
+        )
+        self._judge = Judge(self._workforce, limit_seconds=bounds.cpu_seconds, clock=clock)
         self._ticker: asyncio.TimerHandle | None = None
         self._is_closed = False
         self._moved_at = clock()
         self.average_seconds = 0.0
 
-    # --- for callers ---------------------------------------------------------------------------
-
     @property
     def waiting(self) -> int:
         """Files that no worker has."""
-        return len(self._waiting)
+        return self._waiting.count
 
     @property
     def running(self) -> int:
         """Files that a worker has."""
-        return sum(member.job is not None for member in self._members.values())
+        return len(self._workforce.busy)
 
     @property
     def workers(self) -> int:
         """Worker processes."""
-        return len(self._members)
+        return len(self._workforce.members)
 
     @property
     def pids(self) -> list[int]:
         """All processes: the zygote's, then the workers'."""
-        zygote = self._nursery.zygote_pid
-        return ([] if zygote is None else [zygote]) + list(self._nursery.pids.values())
+        return self._workforce.pids
 
     @property
     def stalled_seconds(self) -> float:
@@ -114,25 +112,21 @@ class DecodePool:
 
     def predicted_wait_seconds(self, client: str) -> float:
         """How long a further file of this client would wait for a worker."""
-        return self._waiting.ahead_of(client) * self.average_seconds / self._limits.workers
+        return self._waiting.small.ahead_of(client) * self.average_seconds / self._limits.workers
 
     def start(self) -> None:
         """Start the zygote; workers follow when it is ready, which nobody needs to wait for."""
-        self._nursery.start()
+        self._workforce.start()
 
     def close(self) -> None:
         """Kill everything now. Whoever still waits is told."""
         self._is_closed = True
         if self._ticker is not None:
             self._ticker.cancel()
-        running = [member.job for member in self._members.values() if member.job is not None]
+        running = [job for member in self._workforce.busy if (job := member.job) is not None]
         for job in (*self._waiting.take_all(), *running):
             fail(job, OverloadedError("the gateway is shutting down", refusal="shutdown"))
-        for member in self._members.values():
-            member.link.close()
-        self._members.clear()
-        self._idle.clear()
-        self._nursery.close()
+        self._workforce.close()
 
     async def decode(self, data: bytes, plan: bytes, *, deadline: float, client: str) -> Decoded:
         """Decode a file by a plan (`Plan.to_bytes`).
@@ -147,72 +141,35 @@ class DecodePool:
         job = Job(data, plan, client, deadline, future, allowance, len(data))
         if not self.waiting and not self.running:
             self._moved_at = self._clock()
-        self._waiting.add(job)
+        self._waiting.small.append(client, job)
         self._dispatch()
         try:
             return await future
+        except asyncio.CancelledError:  # any other end comes to who has left the queue
+            self._waiting.forget(job)
+            raise
         finally:
-            self._forget(job)
-
-    # --- from the nursery ----------------------------------------------------------------------
-
-    def zygote_ready(self) -> None:
-        """See `Guardian`."""
-        self._fill_places()
-
-    def worker_ended(self, number: int, ending: Ending) -> None:
-        """See `Guardian`."""
-        member = self._members.pop(number, None)
-        if member is None:  # it was let go
-            return
-        self._retire(member)
-        if member.job is None:  # before it could do anything: perhaps the system is short of all
-            asyncio.get_running_loop().call_later(_RESPAWN_SECONDS, self._fill_places)
-            return
-        if ending.exit_code >= 0:
-            self._try_again(member.job)  # it ended by itself: no fault of the image's
-        else:
-            self._bury(member, member.job, ending)
-        self._give_back(member)
-        self._fill_places()
-
-    def zygote_lost(self) -> None:
-        """See `Guardian`."""
-        members, self._members = list(self._members.values()), {}
-        self._log("decode workers lost", workers=len(members))
-        for member in members:
-            self._retire(member)
-            if member.job is not None:
-                self._give_back(member)
-                self._try_again(member.job)
-
-    # --- who is next ---------------------------------------------------------------------------
+            job.data = b""  # nobody needs it but a worker that is reading it
 
     def _dispatch(self) -> None:
-        while self._idle and self._quick() < self._limits.workers:
+        while self._waiting.count and self._workforce.is_free:
             job = self._waiting.next(self._clock())
             if job is None:
                 return
-            self._run(self._idle.pop(), job)
-        if self.waiting:
+            self._run(self._workforce.idle.pop(), job)
+        if self._waiting.count:
             self._tick_later()
-
-    def _quick(self) -> int:
-        return sum(
-            member.job is not None and not member.is_slow for member in self._members.values()
-        )
 
     def _run(self, member: Member, job: Job) -> None:
         member.job, member.held_bytes = job, job.memory_bytes
         member.is_used_up = job.memory_bytes > _ALLOWANCE_BYTES + job.image_bytes
         member.started_at = self._clock()
         job.attempts += 1
-        self.budget.take(job.memory_bytes)
         member.link.send_job(job.plan, job.data, job.memory_bytes)
         self._tick_later()
 
     def _reported(self, link: Link, reported: Reported) -> None:
-        member = self._members.get(link.number)
+        member = self._workforce.members.get(link.number)
         if member is None or (job := member.job) is None:
             return
         if reported.report == Report.PRICE:
@@ -233,30 +190,21 @@ class DecodePool:
             error = kind(facts["detail"])
             error.warnings = warnings
             fail(job, error)
-        self._fill_places()
         self._dispatch()
 
     def _priced(self, member: Member, job: Job, price_bytes: int) -> None:
         """A worker has read the header: more memory is granted now, or later."""
         self._give_back(member)
         job.memory_bytes = min(price_bytes, self.budget.largest_bytes)
-        if self._waiting.may_grow(job):
-            self.budget.take(job.memory_bytes)
+        if self._waiting.grow(job):
             member.held_bytes = job.memory_bytes
             member.is_used_up = True
             member.link.grant()
             return
         member.link.withdraw()
         self._free(member)
-        self._waiting.add_large(job)
+        self._waiting.large.append(job.client, job)
         self._dispatch()
-
-    def _forget(self, job: Job) -> None:
-        """Nobody waits for it any more: let go of its bytes unless a worker is reading them."""
-        self._waiting.forget(job)
-        job.data = b""
-
-    # --- who has had enough --------------------------------------------------------------------
 
     def _tick_later(self) -> None:
         if self._ticker is None and not self._is_closed:
@@ -264,45 +212,18 @@ class DecodePool:
 
     def _tick(self) -> None:
         self._ticker = None
-        now = self._clock()
-        for member in list(self._members.values()):
-            if member.job is not None and member.killed_because is None:
-                self._judge(member, now)
-        self._relieve()
+        self._judge.review(are_others_waiting=bool(self._waiting.count))
         self._dispatch()
-        if self.running:
+        if self._workforce.busy:
             self._tick_later()
 
-    def _judge(self, member: Member, now: float) -> None:
-        used = self._cpu_seconds(member)
-        reason = reason_to_end(member, used, now, limit_seconds=self._bounds.cpu_seconds)
-        if reason is not None:
-            self._kill(member, reason)
-        elif used > SLOW_SECONDS and not member.is_slow:
-            member.is_slow = True
-            self._nursery.let_others_go_first(member.link.number)
-            self._fill_places()
-
-    def _relieve(self) -> None:
-        """End the dearest job when such ones hold every place and others wait."""
-        busy = [each for each in self._members.values() if each.job is not None]
-        if not self.waiting or len(busy) < 2 * self._limits.workers:
-            return
-        dearest = max(busy, key=self._cpu_seconds)
-        limit = _PRESSURE_FRACTION * self._bounds.cpu_seconds
-        if self._cpu_seconds(dearest) > limit and dearest.killed_because is None:
-            self._kill(dearest, "pressure")
-
-    def _cpu_seconds(self, member: Member) -> float:
-        """What its job has used: others may hold the processor up, and that is no fault of it."""
-        ever = self._nursery.cpu_seconds(member.link.number)
-        if ever is None:
-            return self._clock() - member.started_at
-        return ever - member.cpu_seconds_before
-
-    def _kill(self, member: Member, reason: str) -> None:
-        member.killed_because = reason
-        self._nursery.kill(member.link.number)
+    def _ended(self, member: Member, job: Job, ending: Ending | None) -> None:
+        """A worker ended before its job: no fault of the image's if it ended by itself."""
+        if ending is None or ending.exit_code >= 0:
+            self._try_again(job)
+        else:
+            self._bury(member, job, ending)
+        self._give_back(member)
 
     def _bury(self, member: Member, job: Job, ending: Ending) -> None:
         """Say why a worker ended before its job did, to its client and in the log."""
@@ -321,53 +242,22 @@ class DecodePool:
             exit_code=ending.exit_code,
             client=job.client,
         )
-        timeout = self._bounds.cpu_seconds
-        fail(job, error_for(reason, is_slow=member.is_slow, cpu_seconds=timeout))
+        limit = self._cpu_limit_seconds
+        fail(job, error_for(reason, is_slow=member.is_slow, cpu_seconds=limit))
 
     def _try_again(self, job: Job) -> None:
-        """What the zygote took with it is no fault of the image's, unless it happens again."""
+        """Once more, unless it has happened before."""
         if job.is_over:
             return
         if job.attempts >= _ATTEMPTS:
             fail(job, GatewayError("decode workers keep ending"))
         else:
-            self._waiting.add(job)
-
-    # --- places --------------------------------------------------------------------------------
-
-    def _fill_places(self) -> None:
-        """As many workers as may be quick at a time, and one for each that is slow, up to twice."""
-        slow = sum(member.is_slow for member in self._members.values())
-        wanted = self._limits.workers + min(slow, self._limits.workers)
-        if not self._nursery.is_running:
-            return
-        while len(self._members) < wanted:
-            link = Link(next(self._numbers), self._reported)
-            member = self._members[link.number] = Member(link)
-            self._idle.append(member)
-            self._nursery.spawn(link.number, link.theirs)
-        while len(self._members) > wanted and self._idle:
-            self._let_go(self._idle[0])
-        if self._idle and self.waiting:
-            asyncio.get_running_loop().call_soon(self._dispatch)
+            self._waiting.small.append(job.client, job)
 
     def _free(self, member: Member) -> None:
         """The worker's job is done."""
         self._give_back(member)
-        member.job = None
-        if member.is_used_up or member.is_slow:
-            self._let_go(member)
-        else:
-            self._idle.append(member)
-
-    def _let_go(self, member: Member) -> None:
-        self._retire(member)
-        del self._members[member.link.number]
-
-    def _retire(self, member: Member) -> None:
-        member.link.close()
-        with contextlib.suppress(ValueError):
-            self._idle.remove(member)
+        self._workforce.release(member)
 
     def _give_back(self, member: Member) -> None:
         self.budget.give_back(member.held_bytes)

@@ -14,7 +14,7 @@ import numpy as np
 import psutil
 import pytest
 
-from app.decode import pool
+from app.decode import judge
 from app.errors import (
     DeadlineExceededError,
     GatewayError,
@@ -120,7 +120,7 @@ async def test_good_images_do_not_wait_for_slow_ones():
 
 async def test_slow_images_give_way_when_they_hold_every_worker(monkeypatch):
     async with running_pool(workers=1, timeout_seconds=60) as bench:
-        monkeypatch.setattr(pool, "_PRESSURE_FRACTION", 0.01)
+        monkeypatch.setattr(judge, "_PRESSURE_FRACTION", 0.01)
         bombs = [asyncio.ensure_future(bench.decode(ENDLESS, client="bad")) for _ in range(2)]
         await until(lambda: bench.pool.running == 2)
         assert await outcome(bench, GOOD, client="good") == 200

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from app.decode import pool
+from app.decode import judge
 from tests.support.bombs import BY_NAME
 from tests.support.gateway import (
     gateway_process,
@@ -63,7 +63,7 @@ def _cpu_seconds(family):
 
 def test_images_that_time_out_are_forgotten_at_once(fake, photo, monkeypatch):
     """Without a garbage collector: nothing may lie in a cycle of exceptions and frames."""
-    monkeypatch.setattr(pool, "SLOW_SECONDS", 60.0)  # a slow image ends sooner, as too costly
+    monkeypatch.setattr(judge, "SLOW_SECONDS", 60.0)  # a slow image ends sooner, as too costly
     with running_gateway(fake.url, decode_workers=2) as gateway:
         assert post(gateway, photo).status_code == 200
         gc.collect()
