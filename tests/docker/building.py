@@ -44,11 +44,23 @@ def build_arguments() -> dict[str, str]:
 
 
 def build(
-    client: docker.DockerClient, base: str, targets: tuple[str, ...] = TARGETS
+    client: docker.DockerClient,
+    base: str,
+    targets: tuple[str, ...] = TARGETS,
+    variant: str = "latest",
+    **further: str,
 ) -> dict[str, str]:
-    """Build the targets with the engine's classic builder: target → tag."""
-    arguments = {"PYTHON_IMAGE": base, **build_arguments()}
-    tags = {target: f"sightserve-test/{target}" for target in targets}
+    """Build the targets with the engine's classic builder: target → tag.
+
+    Args:
+        client: the engine.
+        base: the image that they are built on.
+        targets: of the Dockerfile.
+        variant: the tag's second half.
+        further: build arguments that are not the defaults.
+    """
+    arguments = {"PYTHON_IMAGE": base, **build_arguments(), **further}
+    tags = {target: f"sightserve-test/{target}:{variant}" for target in targets}
     for target, tag in tags.items():
         try:
             client.images.build(

@@ -5,9 +5,9 @@ import time
 import pytest
 
 from tests.deploy.project import VERSION
-from tests.docker.building import TARGETS
+from tests.docker.building import TARGETS, build
 from tests.docker.stack import TMPFS, health, ran
-from tests.support.processes import wait_until
+from tests.support.processes import ROOT, wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 
@@ -18,6 +18,8 @@ HARDENED = {
     "security_opt": ["no-new-privileges:true"],
 }
 MEGABYTE = 1e6
+OTEL_LOCK = "otel.lock"
+TRACING = {"GATEWAY_OTEL": "true", "GATEWAY_MODEL_NAME": "any"}
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -71,6 +73,29 @@ def test_gateway_is_small_and_has_no_tensorflow(engine, base, images):
         0,
         "[None, None]\n",
     )
+
+
+def test_one_build_argument_gives_a_gateway_that_sends_traces(engine, base, images):
+    command = f"--build-arg GATEWAY_LOCK={OTEL_LOCK} -t sightserve/gateway:otel"
+    assert command in (ROOT / "docs/operations.md").read_text()
+    without = ran(engine, images["gateway"], environment=TRACING, **HARDENED)
+    assert without[0] == 2
+    assert without[1].startswith("error: GATEWAY_OTEL: the extra otel is not installed")
+    tags = build(engine, base, ("gateway",), "otel", GATEWAY_LOCK=OTEL_LOCK)
+    code, output = ran(
+        engine,
+        tags["gateway"],
+        "-m",
+        "tests.docker.traced",
+        entrypoint="python",
+        environment=TRACING,
+        volumes={str(ROOT / "tests"): {"bind": "/opt/sightserve/tests", "mode": "ro"}},
+        user="0",  # whoever runs the tests may keep them from others
+        **{name: value for name, value in HARDENED.items() if name != "cap_drop"},
+    )
+    assert (code, output.splitlines()[-1]) == (0, "exit code 0, spans ['GET /docs']")
+    added = engine.images.get(tags["gateway"]).attrs["Size"] - engine.images.get(base).attrs["Size"]
+    assert added <= 200 * MEGABYTE
 
 
 def test_exporter_and_serving_share_tensorflow(engine, images):
