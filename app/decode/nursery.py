@@ -74,9 +74,9 @@ class Nursery:
         return None if self._process is None else self._process.pid
 
     def cpu_seconds(self, number: int) -> float | None:
-        """CPU that a worker has used in its life; None where nobody knows."""
+        """CPU that a worker has used in its life, 0 before it starts; None where nobody knows."""
         pid = self.pids.get(number)
-        return None if pid is None else cpu_seconds_of(pid)
+        return 0.0 if pid is None else cpu_seconds_of(pid)
 
     def start(self) -> None:
         """Start the zygote; it takes a quarter of a second, and commands may be given at once."""

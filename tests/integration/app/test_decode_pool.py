@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from app.decode import judge
+from app.decode.endings import SLOW_SECONDS
 from app.errors import (
     DeadlineExceededError,
     GatewayError,
@@ -38,6 +39,8 @@ pytestmark = [
 ]
 
 GOOD = encoded(np.random.default_rng(3).integers(0, 255, (375, 500, 3), np.uint8))
+LARGE = encoded(np.zeros((3000, 3000, 3), np.uint8), "PNG")
+"""More than the memory that a worker may keep for its next job."""
 ENDLESS = BY_NAME["jpeg-20mb-of-padding"].make()
 OVERHEAD_BYTES = 80_000_000
 """Two workers, two more while some are slow, and the zygote."""
@@ -231,6 +234,18 @@ async def test_idle_workers_that_die_are_replaced():
             os.kill(pid, signal.SIGKILL)
         await until(lambda: len(bench.pool.pids) == 3 and not set(before) & set(bench.pool.pids))
         assert await outcome(bench, GOOD) == 200
+
+
+async def test_a_worker_that_has_not_started_yet_is_not_slow():
+    async with running_pool(workers=1) as bench:
+        await until(lambda: len(bench.pool.pids) == 2)
+        os.kill(bench.pool.pids[0], signal.SIGSTOP)  # the zygote, as a machine that stalls does
+        assert await outcome(bench, LARGE) == 200  # its worker ends: the next one cannot start
+        waiting = asyncio.ensure_future(outcome(bench, GOOD))
+        await asyncio.sleep(2 * SLOW_SECONDS)
+        assert (bench.pool.running, bench.pool.workers) == (1, 1)
+        os.kill(bench.pool.pids[0], signal.SIGCONT)
+        assert await waiting == 200
 
 
 async def test_good_images_survive_the_end_of_the_zygote():
