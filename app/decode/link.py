@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
-from app.decode.frames import ORDER, REPORT, Order, Report
+from app.decode.frames import ORDER, Order
+from app.decode.reports import Reported, ReportError, read_report
 
 _BUFFER_BYTES: Final = 1 << 18
 _SOCKET_BYTES: Final = 212_992
 """Linux's usual maximum (net.core.wmem_max): a row of 224 x 224 pixels is on its way in one go."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reported:
-    """What a worker says."""
-
-    report: Report
-    price_bytes: int = 0
-    facts: dict[str, Any] = field(default_factory=dict)
-    row: bytes = b""
-
-
 class Link:
-    """Sends orders to one worker and hands its reports on."""
+    """Sends orders to one worker and hands its reports on; None for what is no report."""
 
-    def __init__(self, number: int, on_report: Callable[[Link, Reported], None]) -> None:
+    def __init__(self, number: int, on_report: Callable[[Link, Reported | None], None]) -> None:
         ours, self.theirs = socket.socketpair()
         for end in (ours, self.theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BYTES)
@@ -41,16 +30,19 @@ class Link:
         self._buffer = memoryview(bytearray(_BUFFER_BYTES))
         self._received = bytearray()
         """The parts of a report that did not arrive in one go."""
+        self._granted_bytes = 0
         self._unsent: list[memoryview] = []
         self._loop.add_reader(ours, self._read)
 
     def send_job(self, plan: bytes, data: bytes, granted_bytes: int) -> None:
-        """Give the worker a file to decode."""
+        """Give the worker a file to decode; its row is part of the memory that is granted."""
+        self._granted_bytes = granted_bytes
         head = ORDER.pack(Order.JOB, len(plan), len(data), granted_bytes)
         self._send([head, plan, data])
 
-    def grant(self) -> None:
+    def grant(self, granted_bytes: int) -> None:
         """Let the worker take the memory that it asked for."""
+        self._granted_bytes = granted_bytes
         self._send([ORDER.pack(Order.GRANT, 0, 0, 0)])
 
     def withdraw(self) -> None:
@@ -110,24 +102,15 @@ class Link:
         if self._received:
             self._received += arrived
             arrived = memoryview(self._received)
-        reported = _report(arrived)
+        try:
+            reported = read_report(arrived, most_row_bytes=self._granted_bytes)
+        except ReportError:
+            self._loop.remove_reader(self._socket)
+            self._on_report(self, None)
+            return
         if reported is not None:
             arrived.release()
             self._received = bytearray()
             self._on_report(self, reported)
         elif not self._received:
             self._received += arrived
-
-
-def _report(arrived: memoryview) -> Reported | None:
-    """The report, once it is complete; a worker sends one and waits."""
-    if len(arrived) < REPORT.size:
-        return None
-    report, facts_length, length = REPORT.unpack_from(arrived)
-    if report == Report.PRICE:
-        return Reported(Report.PRICE, price_bytes=length)
-    row_start = REPORT.size + facts_length
-    if len(arrived) < row_start + length:
-        return None
-    facts = json.loads(bytes(arrived[REPORT.size : row_start]))
-    return Reported(Report(report), facts=facts, row=bytes(arrived[row_start:]))

@@ -20,11 +20,11 @@ from typing import Final
 from app.decode.bounds import Bounds
 from app.decode.budget import MemoryBudget
 from app.decode.endings import error_for, own_reason
-from app.decode.frames import Report
 from app.decode.job import Decoded, Job, Log, Observer, fail
 from app.decode.judge import Judge
-from app.decode.link import Link, Reported
+from app.decode.link import Link
 from app.decode.nursery import Ending
+from app.decode.reports import Price, Refusal, Reported, Result
 from app.decode.waiting import Waiting
 from app.decode.workforce import Member, Workforce
 from app.errors import (
@@ -168,27 +168,31 @@ class DecodePool:
         member.link.send_job(job.plan, job.data, job.memory_bytes)
         self._tick_later()
 
-    def _reported(self, link: Link, reported: Reported) -> None:
+    def _reported(self, link: Link, reported: Reported | None) -> None:
         member = self._workforce.members.get(link.number)
         if member is None or (job := member.job) is None:
             return
-        if reported.report == Report.PRICE:
-            self._priced(member, job, reported.price_bytes)
-            return
-        self._moved_at = self._clock()
-        self._free(member)
-        facts = reported.facts
-        member.cpu_seconds_before = facts.pop("cpu_seconds_ever")
-        warnings = tuple(facts.pop("warnings", ()))
-        if reported.report == Report.RESULT:
-            decoded = Decoded(reported.row, **facts, warnings=warnings)
-            self.average_seconds += _SMOOTHING * (decoded.seconds - self.average_seconds)
-            if not job.is_over:
-                job.answer.set_result(decoded)
+        if reported is None:
+            self._workforce.kill(member, "crash")
+        elif isinstance(reported, Price):
+            self._priced(member, job, reported.needed_bytes)
         else:
-            kind = ImageTooLargeError if facts["is_too_large"] else InvalidImageError
-            error = kind(facts["detail"])
-            error.warnings = warnings
+            self._done(member, job, reported)
+
+    def _done(self, member: Member, job: Job, reported: Result | Refusal) -> None:
+        now = self._moved_at = self._clock()
+        seconds = now - member.started_at
+        self._free(member)
+        member.cpu_seconds_before = reported.cpu_seconds_ever
+        if isinstance(reported, Result):
+            seconds = min(reported.decoded.seconds, seconds)  # whatever the worker claims
+            self.average_seconds += _SMOOTHING * (seconds - self.average_seconds)
+            if not job.is_over:
+                job.answer.set_result(reported.decoded)
+        else:
+            kind = ImageTooLargeError if reported.is_too_large else InvalidImageError
+            error = kind(reported.detail)
+            error.warnings = reported.warnings
             fail(job, error)
         self._dispatch()
 
@@ -199,7 +203,7 @@ class DecodePool:
         if self._waiting.grow(job):
             member.held_bytes = job.memory_bytes
             member.is_used_up = True
-            member.link.grant()
+            member.link.grant(job.memory_bytes)
             return
         member.link.withdraw()
         self._free(member)

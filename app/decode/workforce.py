@@ -15,8 +15,9 @@ from typing import Final
 
 from app.decode.bounds import Bounds
 from app.decode.job import Job, Log
-from app.decode.link import Link, Reported
+from app.decode.link import Link
 from app.decode.nursery import Ending, Nursery
+from app.decode.reports import Reported
 
 _RESPAWN_SECONDS: Final = 0.2
 
@@ -48,7 +49,7 @@ class Workforce:
         *,
         clock: Callable[[], float],
         log: Log,
-        on_report: Callable[[Link, Reported], None],
+        on_report: Callable[[Link, Reported | None], None],
         on_end: Callable[[Member, Job, Ending | None], None],
         on_idle: Callable[[], None],
     ) -> None:
@@ -59,7 +60,7 @@ class Workforce:
             places: for workers that are quick.
             clock: monotonic seconds.
             log: structured.
-            on_report: told what a member's link says.
+            on_report: told what a member's link says; None: nonsense.
             on_end: told that a process ended before its job; None: the zygote took it with it.
             on_idle: told, a moment later, that there is a new worker.
         """

@@ -16,6 +16,8 @@ import pytest
 
 from app.decode import judge
 from app.decode.endings import SLOW_SECONDS
+from app.decode.job import Decoded
+from app.decode.reports import Result
 from app.errors import (
     DeadlineExceededError,
     GatewayError,
@@ -223,6 +225,29 @@ async def test_a_worker_that_somebody_kills_is_an_answer_and_not_the_end():
         with pytest.raises(ImageTooLargeError, match="more memory than there is"):
             await job
         assert await outcome(bench, GOOD) == 200
+
+
+async def test_a_worker_that_talks_nonsense_is_ended_and_costs_its_own_image_only():
+    async with running_pool(workers=1, timeout_seconds=60) as bench:
+        taken_over = asyncio.ensure_future(bench.decode(ENDLESS))
+        await until(lambda: bench.pool.running == 1 and len(bench.pool.pids) > 1)
+        (member,) = bench.pool._workforce.members.values()
+        os.kill(bench.pool.pids[1], signal.SIGSTOP)  # its own report is not to come between
+        bench.pool._reported(member.link, None)
+        with pytest.raises(ImageTooCostlyError, match="ended its worker"):
+            await taken_over
+        assert bench.kills == ["crash"]
+        assert await outcome(bench, GOOD) == 200
+
+
+async def test_no_worker_can_say_that_images_take_for_ever():
+    async with running_pool(workers=1) as bench:
+        running = asyncio.ensure_future(bench.decode(ENDLESS))
+        await until(lambda: bench.pool.running == 1)
+        (member,) = bench.pool._workforce.members.values()
+        bench.pool._reported(member.link, Result(Decoded(b"", "PNG", 1, 1, 1e300), 0.0))
+        assert (await running).seconds == 1e300
+        assert bench.pool.average_seconds < 60
 
 
 async def test_idle_workers_that_die_are_replaced():
