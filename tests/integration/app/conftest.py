@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.support.api_keys import KEY, OTHER, hash_line
 from tests.support.fake_model_server import FakeVersion, running_fake
 from tests.support.fake_rest import rest_face
 from tests.support.gateway import running_gateway
@@ -35,3 +36,11 @@ def gateway(fake):
 def photo():
     """A bright JPEG: class 3 of 4 for the fake."""
     return encoded(np.full((60, 80, 3), 200, np.uint8))
+
+
+@pytest.fixture
+def keys_file(tmp_path):
+    """The keys of alice and bob."""
+    path = tmp_path / "keys"
+    path.write_text(hash_line("alice", KEY) + hash_line("bob", OTHER))
+    return path

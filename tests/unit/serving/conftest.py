@@ -9,6 +9,8 @@ import pytest
 from protocol.codes import Code
 from serving.core.errors import ServingError
 from serving.core.manager import Manager
+from serving.rest.app import create_rest_app
+from tests.support.rest_app import Inference, Model, call
 
 
 class FakeServable:
@@ -70,3 +72,24 @@ def manager(engine, pauses):
     for gate in engine.gates.values():
         gate.set()
     manager.stop()
+
+
+@pytest.fixture
+def model():
+    return Model()
+
+
+@pytest.fixture
+def inference(model):
+    return Inference(model)
+
+
+@pytest.fixture
+def ask(inference):
+    """Send one request to an application with the given options."""
+
+    async def send_request(method, path, body=b"", headers=None, **options):
+        app = create_rest_app(inference, max_workers=1, **options)
+        return await call(app, method, path, body, headers or {})
+
+    return send_request
