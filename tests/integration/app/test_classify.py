@@ -119,7 +119,11 @@ def test_parallel_requests_share_calls_and_each_gets_its_own_answer(fake, model_
     }
     with (
         running_gateway(
-            model_server_url, max_in_flight_batches=1, max_batch_size=8, target_queue_seconds=9
+            model_server_url,
+            max_in_flight_batches=1,
+            max_batch_size=8,
+            max_batch_seconds=10,
+            target_queue_seconds=9,
         ) as gateway,
         ThreadPoolExecutor(24) as threads,
     ):

@@ -65,7 +65,8 @@ def test_a_photo_is_one_trace_from_the_client_to_the_model_server(
 
 
 def test_a_call_for_several_requests_links_to_each_of_them(fake, collector, photo):
-    with running_gateway(fake.url, otel=True, max_in_flight_batches=1) as gateway:
+    batches = {"max_in_flight_batches": 1, "max_batch_seconds": 10}  # however long one is held
+    with running_gateway(fake.url, otel=True, **batches) as gateway:
         with ThreadPoolExecutor(5) as pool, fake.held():
             futures = [pool.submit(post, gateway, photo) for _ in range(5)]
             wait_until(lambda: gateway.services.admission.images == 5, "all five wait")
