@@ -21,7 +21,7 @@ Every setting is an environment variable GATEWAY_<NAME> (all of them: docs/confi
 the options below are the usual ones and win over the environment.
 
 Stop with SIGTERM or Ctrl-C: /readyz turns 503, requests in flight finish, exit code 0.
-Exit code 2: a setting is missing or wrong.
+Exit code 2: a setting is missing or wrong. 3: a port cannot be opened.
 
 Example: GATEWAY_MODEL_NAME=digits python -m app --model-server-url grpc://localhost:8500
 """
@@ -72,6 +72,8 @@ def main(
         print(f"error: {error}", file=sys.stderr)  # noqa: T201 - the one line the user needs
         raise typer.Exit(_USAGE_ERROR) from None
 
+    from uvicorn.config import STARTUP_FAILURE  # noqa: PLC0415 - bad settings answer fast
+
     from app.access.keys import KeysError  # noqa: PLC0415
     from app.http.server import Server  # noqa: PLC0415
     from app.log import configure_logging, get_logger  # noqa: PLC0415 - bad settings answer fast
@@ -87,8 +89,8 @@ def main(
         print(f"error: GATEWAY_API_KEYS_FILE: {error}", file=sys.stderr)  # noqa: T201 - as above
         raise typer.Exit(_USAGE_ERROR) from None
     server.run()
-    if not server.started:
-        raise typer.Exit(1)
+    if not server.started:  # uvicorn itself exits so where it cannot open the first port
+        raise typer.Exit(STARTUP_FAILURE)
 
 
 def _tame_libraries() -> None:

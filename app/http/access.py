@@ -137,6 +137,7 @@ class ClientGuard:
         try:
             self._admit(scope, record, meters)
         except GatewayError as error:
+            record.facts["client"] = record.client  # by address too: who guesses keys?
             await problem_response(error, record)(scope, receive, send_with_limits)
         else:
             record.charge = _charging(meters)

@@ -132,6 +132,7 @@ class TestKeysOfAProcess:
         good, bad = [line for line in map(json.loads, gateway.log) if line["event"] == "request"]
         assert (good["client"], good["status"]) == ("alice", 200)
         assert (bad["problem"], bad["status"], bad["level"]) == ("unauthorized", 401, "info")
+        assert bad["client"] == "127.0.0.1"
         for secret in (KEY, wrong, sha256(KEY.encode()).hexdigest()):
             assert secret not in "".join(gateway.log)
 
