@@ -5,7 +5,7 @@
 One photo is posted to a gateway in this process (no socket before it, a fake model server behind
 it). Counted is how often the module changes from one call of a Python function of ours to the
 next, in the event loop and the decode threads, resumed coroutines included: a property of the
-code, so the number is the same on every machine.
+code, so the number is the same on every machine, but for a timer's tick that falls into it.
 """
 
 from __future__ import annotations

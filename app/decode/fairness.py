@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class FairQueue(Generic[T]):
-    """Items by client. Every operation but `remove` takes constant time."""
+    """Items by client. `append`, `peek` and `pop` take constant time, however many there are."""
 
     def __init__(self) -> None:
         self._turns: OrderedDict[str, deque[T]] = OrderedDict()
