@@ -92,8 +92,19 @@ class ModelServerSettings(Room):
         try:
             self.load_model_server_tls()
         except ValueError as error:
-            raise ValueError(f"TLS to the model server: {error}") from error
+            raise ValueError(f"{self._variable_behind(str(error))}: {error}") from error
         return self
+
+    def _variable_behind(self, message: str) -> str:
+        """Which file's variable an error is about, which begins with the file's path."""
+        files = {
+            "GATEWAY_MODEL_SERVER_CA_FILE": self.model_server_ca_file,
+            "GATEWAY_MODEL_SERVER_CLIENT_CERTIFICATE_FILE": (
+                self.model_server_client_certificate_file
+            ),
+            "GATEWAY_MODEL_SERVER_CLIENT_KEY_FILE": self.model_server_client_key_file,
+        }
+        return next(name for name, path in files.items() if message.startswith(f"{path}: "))
 
     def load_model_server_tls(self) -> Tls | None:
         """How identities are proven and checked towards the model server; None: not at all.

@@ -102,8 +102,13 @@ def test_certificates_that_cannot_be_used_are_named_at_the_start(monkeypatch, tm
         for path in (nonsense, tmp_path / "missing.pem"):
             with monkeypatch.context() as change:
                 change.setenv(f"GATEWAY_MODEL_SERVER_{variable}", str(path))
-                with pytest.raises(SettingsError, match=f"^TLS to the model server: {path}: ."):
+                message = f"^GATEWAY_MODEL_SERVER_{variable}: {path}: ."
+                with pytest.raises(SettingsError, match=message):
                     load_settings()
+    monkeypatch.setenv("GATEWAY_MODEL_SERVER_CLIENT_CERTIFICATE_FILE", str(nonsense))
+    monkeypatch.setenv("GATEWAY_MODEL_SERVER_CLIENT_KEY_FILE", str(tmp_path / "missing.pem"))
+    with pytest.raises(SettingsError, match=r"^GATEWAY_MODEL_SERVER_CLIENT_KEY_FILE: /"):
+        load_settings()
 
 
 def test_an_empty_variable_is_one_that_is_not_set(monkeypatch):
