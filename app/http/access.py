@@ -25,10 +25,7 @@ from app.access.keys import KeyRing
 from app.access.limits import Limiter, Meter
 from app.errors import GatewayError, MisdirectedRequestError, RequestError, UnauthorizedError
 from app.http.ports import PROBES, is_admin, is_problem
-from app.http.problems import (
-    bare_problem_response,
-    problem_response,
-)
+from app.http.problems import problem_response
 from app.http.record import RequestRecord
 
 _OPEN: Final = PROBES | {"/", "/docs", "/openapi.json"}
@@ -90,9 +87,18 @@ class Cors(CORSMiddleware):
         response = super().preflight_response(request_headers)
         if response.status_code < 400:  # noqa: PLR2004 - it may
             return response
-        refusal = bare_problem_response(RequestError("a page of that origin may not call this"))
-        refusal.headers["Vary"] = "Origin"
-        return refusal
+        return _ForeignPage()
+
+
+class _ForeignPage(Response):
+    """A problem that is made when it is sent: only then is the request's record known."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the preflight."""
+        error = RequestError("a page of that origin may not call this")
+        response = problem_response(error, _record(scope))
+        response.headers["Vary"] = "Origin"
+        await response(scope, receive, send)
 
 
 class ClientGuard:

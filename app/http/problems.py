@@ -128,11 +128,6 @@ def problem_response(error: Exception, record: RequestRecord) -> Response:
     return _response(problem_body(error, request_id=record.request_id), headers)
 
 
-def bare_problem_response(error: Exception) -> Response:
-    """The answer to an error where no record is at hand."""
-    return _response(problem_body(error), retry_after(error))
-
-
 def http_problem_response(error: HTTPException, record: RequestRecord) -> Response:
     """The answer to what routing refuses: unknown paths, wrong methods."""
     phrase = HTTPStatus(error.status_code).phrase

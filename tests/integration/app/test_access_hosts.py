@@ -56,8 +56,12 @@ class TestHostsAndOrigins:
                 self.preflight(gateway, "https://app.example.com", "DELETE"),
             ):
                 assert (answer.status_code, problem(answer)) == (400, "bad-request")
+                assert answer.json()["request_id"] == answer.headers["X-Request-Id"]
+                assert answer.headers["Vary"] == "Origin"
             answer = gateway.client.get("/models", headers={"Origin": "https://evil.net"})
             assert "Access-Control-Allow-Origin" not in answer.headers
+            exposed = gateway.client.get("/metrics").text
+        assert 'gateway_problems_total{type="bad-request"} 2.0' in exposed
 
     def test_without_a_list_there_is_no_cors(self, gateway):
         assert self.preflight(gateway, "https://app.example.com").status_code == 405
