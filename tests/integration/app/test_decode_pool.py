@@ -145,6 +145,19 @@ async def test_nobody_decodes_what_nobody_waits_for():
         assert bench.pool.budget.held_bytes == 0
 
 
+async def test_who_gives_up_leaves_the_queue_at_once():
+    async with running_pool(workers=1, timeout_seconds=60) as bench:
+        running = asyncio.ensure_future(bench.decode(ENDLESS))
+        await until(lambda: bench.pool.running == 1)
+        waiting = asyncio.ensure_future(bench.decode(GOOD))
+        await asyncio.sleep(0)
+        assert bench.pool.waiting == 1
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        assert bench.pool.waiting == 0
+        running.cancel()
+
+
 async def test_a_job_whose_deadline_has_passed_is_not_begun():
     async with running_pool(workers=1, timeout_seconds=60) as bench:
         with pytest.raises(DeadlineExceededError):
