@@ -192,7 +192,7 @@ def is_ours(request):
 
 @pytest.fixture(scope="module")
 def flagged(tmp_path_factory, models_directory):
-    """Our server with CORS, metrics, and little patience."""
+    """Our server with CORS and metrics."""
     directory = tmp_path_factory.mktemp("flags")
     config = directory / "models.config"
     config.write_text(models_config(f'name: "t" base_path: "{models_directory}/t"'))
@@ -203,7 +203,6 @@ def flagged(tmp_path_factory, models_directory):
         f"--model_config_file={config}",
         f"--monitoring_config_file={monitoring}",
         "--rest_api_enable_cors_support",
-        "--rest_api_timeout_in_ms=300",
     ) as server:
         yield server
 
@@ -213,10 +212,12 @@ def flagged_url(flagged):
     return flagged.rest_url
 
 
-def test_a_model_that_takes_too_long_is_a_gateway_timeout(flagged_url):
+def test_a_model_that_takes_too_long_is_a_gateway_timeout(tmp_path, models_directory):
     body = b'{"signature_name": "slow", "instances": [1]}'
+    flags = ["--model_name=t", f"--model_base_path={models_directory}/t"]
 
-    reply = ask(flagged_url, "POST", "/v1/models/t:predict", body)
+    with running_model_server(tmp_path, *flags, "--rest_api_timeout_in_ms=100") as impatient:
+        reply = ask(impatient.rest_url, "POST", "/v1/models/t:predict", body)
 
     assert reply.status == 504
     assert json.loads(reply.body) == {"error": "Timed out waiting for notification"}
@@ -269,5 +270,5 @@ def test_metrics_count_grpc_requests_as_well(flagged):
         with urllib.request.urlopen(f"{flagged.rest_url}/metrics", timeout=30) as reply:  # noqa: S310 - ours
             return reply.read().decode()
 
-    wait_until(lambda: count(scrape(), "NOT_FOUND") == 1, seconds=5, what="counting the failure")
+    wait_until(lambda: count(scrape(), "NOT_FOUND") == 1, seconds=30, what="counting the failure")
     assert ':request_latency_count{model_name="t",API="Predict",entrypoint="GRPC"} 1' in scrape()

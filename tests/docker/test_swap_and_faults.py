@@ -74,20 +74,25 @@ def test_killed_model_server_is_503_with_retry_after_and_comes_back_by_itself(st
 
 
 def half_sent(address):
-    """A connection with half of a request on it, and the other half."""
+    """A connection with most of a request on it, and its end.
+
+    Readers of PNG stop at its end, so more may follow: so much that nobody calls it a slow body.
+    """
     boundary = b"digit"
+    padded = SEVEN + bytes(60_000)
     body = (
         b"--" + boundary + b'\r\nContent-Disposition: form-data; name="file"; filename="d.png"\r\n'
-        b"Content-Type: image/png\r\n\r\n" + SEVEN + b"\r\n--" + boundary + b"--\r\n"
+        b"Content-Type: image/png\r\n\r\n" + padded + b"\r\n--" + boundary + b"--\r\n"
     )
     head = (
         b"POST /classify HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n"
+        b"X-Request-Timeout-Ms: 40000\r\n"
         b"Content-Type: multipart/form-data; boundary=" + boundary + b"\r\n"
         b"Content-Length: " + str(len(body)).encode() + b"\r\n\r\n"
     )
     connection = socket.create_connection((address, 8000), timeout=30)
-    connection.sendall(head + body[:200])
-    return connection, body[200:]
+    connection.sendall(head + body[:50_000])
+    return connection, body[50_000:]
 
 
 def refuses(address):

@@ -108,6 +108,8 @@ def test_twenty_kills_leave_no_partial_version(exports):
         moment = moments.uniform(0, 1.1 * (seconds_of_writing if is_aimed else seconds))
         status = exports.run_and_kill(moment, is_aimed_at_writing=is_aimed)
         assert status in {0, signal.SIGKILL}
+        if is_aimed and status == 0:
+            seconds_of_writing *= 0.8  # it was over before: the machine was slower when measured
         numbers = require_complete(model_path)
         assert published <= len(numbers) <= published + 1
         published = len(numbers)

@@ -51,8 +51,8 @@ def test_a_server_that_never_listens_is_given_up_and_killed(tmp_path):
     code = f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
     begun = time.monotonic()
     with pytest.raises(FailedError, match="did not load the version in time: it logged nothing"):
-        start(tmp_path, sys.executable, "-c", code, timeout=1.5)
-    assert time.monotonic() - begun < 15
+        start(tmp_path, sys.executable, "-c", code, timeout=4.0)
+    assert time.monotonic() - begun < 20
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid_file.read_text()), 0)
 
