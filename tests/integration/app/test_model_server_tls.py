@@ -127,13 +127,13 @@ def test_anything_else_is_503_soon_with_the_reason_in_the_log(behind, pki, photo
         else:
             environment[f"GATEWAY_MODEL_SERVER_{name}"] = str(value)
     with gateway_process(url, **environment) as gateway:
-        headers = {"X-Request-Timeout-Ms": "20000"}
+        headers = {"X-Request-Timeout-Ms": "50000"}
         answer = gateway.client.post("/classify", files={"file": photo}, headers=headers)
         assert (answer.status_code, answer.json()["type"]) == (
             503,
             "/problems/model-server-unavailable",
         )
-        assert answer.elapsed.total_seconds() < 10
+        assert answer.elapsed.total_seconds() < 20
         gateway.terminate()
     (line,) = [each for each in map(json.loads, gateway.log) if each["event"] == "request"]
     assert line["reason"].startswith("UNAVAILABLE: ")
