@@ -8,6 +8,7 @@ import sys
 import time
 from contextlib import suppress
 
+import psutil
 import pytest
 
 from exporter.store import manifest, publish
@@ -42,9 +43,9 @@ class Exports:
     def run(self):
         """Export once, undisturbed: the child's wait status, its seconds, those of its writing."""
         before = staging(self.model_path)
-        self.start()
+        child = self.start()
         begun = time.monotonic()
-        wait_until(lambda: staging(self.model_path) - before, what="the staging folder")
+        self.wait_for_writing(child, before)
         writing = time.monotonic()
         status = self.status()
         return status, time.monotonic() - begun, time.monotonic() - writing
@@ -54,11 +55,18 @@ class Exports:
         before = staging(self.model_path)
         child = self.start()
         if is_aimed_at_writing:
-            wait_until(lambda: staging(self.model_path) - before, what="the staging folder")
+            self.wait_for_writing(child, before)
         time.sleep(after_seconds)  # the random moment itself, not a wait for something
         with suppress(ProcessLookupError):  # it may have ended a moment ago
             os.kill(child, signal.SIGKILL)
         return self.status()
+
+    def wait_for_writing(self, child, before):
+        """Until there is a new staging folder, or there was one while nobody looked."""
+        wait_until(
+            lambda: staging(self.model_path) - before or not psutil.pid_exists(child),
+            what="the staging folder",
+        )
 
     def start(self):
         self.process.stdin.write("export\n")
