@@ -11,7 +11,7 @@ from tests.support import stack
 from tests.support.keras_models import save_tiny_classifier
 from tests.support.pictures import encoded, photographs
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 REQUESTS_PER_SECOND = 25  # through each of two gateways: 50 in all
 SECONDS = 30

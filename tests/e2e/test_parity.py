@@ -11,7 +11,7 @@ from contract.pixels import ImageSpec, decode
 from tests.support import stack
 from tests.support.pictures import encoded, photographs
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 # name -> input side in pixels; what their papers and Keras' constructors say
 APPLICATIONS = {"MobileNetV2": 224, "ResNet50": 224, "EfficientNetB0": 224, "InceptionV3": 299}

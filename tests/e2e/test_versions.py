@@ -10,7 +10,7 @@ from tests.support.model_server import running_model_server
 from tests.support.pictures import encoded, photographs
 from tests.support.processes import wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 PHOTO = encoded(photographs()["cat"])
 SETTINGS = {

@@ -62,7 +62,7 @@ def running_model_server(
     directory: Path,
     *flags: str,
     is_awaited: bool = True,
-    seconds: float = 60.0,
+    seconds: float = 180.0,
     ports: tuple[int, int] | None = None,
 ) -> Iterator[RunningModelServer]:
     """Start `python -m serving` with these flags; its log goes to `directory`.

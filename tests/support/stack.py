@@ -33,7 +33,7 @@ class Gateway:
     url: str
 
 
-def export(*arguments: str, seconds: float = 300.0) -> str:
+def export(*arguments: str, seconds: float = 500.0) -> str:
     """Run `python -m exporter`; its output, once it has succeeded."""
     result = subprocess.run(
         python_module("exporter", *arguments),

@@ -9,7 +9,7 @@ import pytest
 from contract.card import ModelCard
 from contract.pixels import decode
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

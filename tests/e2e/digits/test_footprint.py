@@ -9,7 +9,7 @@ import pytest
 from tests.support import stack
 from tests.support.pictures import encoded, photographs
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 MEGABYTE = 1_000_000
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.processes import ROOT, free_ports, running, wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def supervisor(models, ports):

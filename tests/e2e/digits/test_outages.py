@@ -10,7 +10,7 @@ import pytest
 from tests.support import stack
 from tests.support.processes import answers, free_ports, wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "http"])

@@ -29,7 +29,7 @@ def served(tmp_path_factory, models, connect):
             copy_version(models, "m", min(version, 2), base / name / str(version))
         names[name] = f'name: "{name}" base_path: "{base / name}" {more}'
         configure()
-        wait_until(lambda: is_available(client, name), seconds=20, what=f"{name} AVAILABLE")
+        wait_until(lambda: is_available(client, name), seconds=60, what=f"{name} AVAILABLE")
 
     names["base"] = f'name: "base" base_path: "{base}/base"'
     configure()
@@ -54,7 +54,7 @@ def is_available(client, name):
 
 
 def reach(client, name, expected):
-    wait_until(lambda: client.states(name) == expected, seconds=20, what=f"{name}: {expected}")
+    wait_until(lambda: client.states(name) == expected, seconds=60, what=f"{name}: {expected}")
 
 
 def test_a_swap_fails_no_request_and_never_goes_back(served, models, image):
@@ -142,4 +142,4 @@ def test_labels_name_versions(served, image):
             return None
 
     # A label waits until its version is available: the config is tried again at every poll.
-    wait_until(lambda: answering() == [1, 2], seconds=20, what="both labels")
+    wait_until(lambda: answering() == [1, 2], seconds=60, what="both labels")

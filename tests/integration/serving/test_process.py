@@ -21,7 +21,7 @@ from tests.support.processes import ROOT, python_module, wait_until
 
 
 def wait_for_output(server, text):
-    wait_until(lambda: text in server.output or not server.process.is_running, seconds=30)
+    wait_until(lambda: text in server.output or not server.process.is_running)
     assert text in server.output
 
 
@@ -31,7 +31,7 @@ def run_serving(*flags):
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,  # it takes 5 s, and took 40 beside much else
         check=False,
     )
 
@@ -115,7 +115,7 @@ def test_ports_open_only_when_the_model_is_available(tmp_path, models):
         assert "without effect here: --enable_profiler" in server.output
         assert "unknown flags: --what=1" in server.output
         copy_version(models, "m", 1, tmp_path / "m" / "1")
-        wait_until(lambda: server.is_listening, seconds=30)
+        wait_until(lambda: server.is_listening)
         assert server.stop() == 0
 
 

@@ -22,7 +22,7 @@ def aspire(manager, *versions):
 
 
 def reach(manager, expected):
-    wait_until(lambda: states(manager) == expected, seconds=10, what=f"{expected}")
+    wait_until(lambda: states(manager) == expected, seconds=60, what=f"{expected}")
 
 
 def test_a_version_becomes_available(manager):
@@ -191,7 +191,7 @@ def test_stopping_cancels_retries_and_frees_everything(engine):
     manager.set_aspired_versions("broken", {1: "/broken/1"})
     aspire(manager, 1)
     reach(manager, {1: State.AVAILABLE})
-    wait_until(lambda: "/broken/1" in engine.attempts, seconds=10)
+    wait_until(lambda: "/broken/1" in engine.attempts, seconds=60)
     manager.stop()
     assert engine.loaded["/m/1"].is_closed
     assert not [t for t in threading.enumerate() if t.name.startswith(("loading-", "unloading-"))]
