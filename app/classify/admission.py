@@ -61,6 +61,8 @@ class Admission:
         self._held: dict[str, int] = {}
         self._fresh: deque[tuple[float, Reservation]] = deque()
         self._promised = 0
+        self._refusals: dict[int, OverloadedError] = {}
+        """Verdicts by their whole seconds, made once: under overload there are thousands."""
         self.arriving = 0
         """Requests whose body is expected any moment."""
         self.images = 0
@@ -72,12 +74,15 @@ class Admission:
         For the head of a request, in the event loop: the promise holds until the loop's next turn,
         when the request's task enters.
         """
-        refusal = self._refusal(client)
-        if refusal is None:
-            if not self._promised:
-                asyncio.get_running_loop().call_soon(self._forget_promises)
-            self._promised += 1
-        return refusal
+        if self._is_refused(client):
+            seconds = self._retry_after_seconds()
+            if seconds not in self._refusals:
+                self._refusals[seconds] = _overloaded(seconds)
+            return self._refusals[seconds]
+        if not self._promised:
+            asyncio.get_running_loop().call_soon(self._forget_promises)
+        self._promised += 1
+        return None
 
     @contextmanager
     def enter(self, client: str) -> Iterator[Reservation]:
@@ -86,8 +91,8 @@ class Admission:
         Raises:
             OverloadedError: enough is in progress.
         """
-        if refusal := self._refusal(client):
-            raise refusal
+        if self._is_refused(client):
+            raise _overloaded(self._retry_after_seconds())
         reservation = Reservation(self)
         self.arriving += 1
         self._fresh.append((self._clock() + _FRESH_SECONDS, reservation))
@@ -135,17 +140,15 @@ class Admission:
             OverloadedError: others took it.
         """
         if self.images + self.arriving >= self._most_overcommitted():
-            raise self._overloaded()
+            raise _overloaded(self._retry_after_seconds())
 
-    def _refusal(self, client: str) -> OverloadedError | None:
+    def _is_refused(self, client: str) -> bool:
         if self._room() > 0:
-            return None
+            return False
         busy = self.images + self.arriving + self._promised
         share = max(1, self._limit.images // self._clients(client))
         holds = self._held.get(client, 0) + self._promised  # whose the promises are is not kept
-        if holds < share and busy < self._most_overcommitted():
-            return None
-        return self._overloaded()
+        return holds >= share or busy >= self._most_overcommitted()
 
     def _room(self) -> int:
         """Places left for anybody."""
@@ -161,14 +164,11 @@ class Admission:
     def _most_overcommitted(self) -> int:
         return min(self._max_images, int(self._limit.images * _OVERCOMMITMENT) + 1)
 
-    def _overloaded(self) -> OverloadedError:
-        """The refusal; what is in progress will be done when it says to come again."""
+    def _retry_after_seconds(self) -> int:
+        """By then what is in progress will be done."""
         rate = self._limit.images_per_second
         wait = self.images / rate if rate else RETRY_AFTER_SECONDS
-        return OverloadedError(
-            "too many images are in progress",
-            retry_after_seconds=min(_MAX_RETRY_AFTER_SECONDS, math.ceil(wait)),
-        )
+        return min(_MAX_RETRY_AFTER_SECONDS, math.ceil(wait))
 
     def _let_go(self, client: str, count: int) -> None:
         self._held[client] -= count
@@ -177,6 +177,12 @@ class Admission:
 
     def _forget_promises(self) -> None:
         self._promised = 0
+
+
+def _overloaded(retry_after_seconds: int) -> OverloadedError:
+    return OverloadedError(
+        "too many images are in progress", retry_after_seconds=retry_after_seconds
+    )
 
 
 class Reservation:

@@ -10,6 +10,11 @@ _ORIGIN_WEIGHT: Final = 0.1
 """Nothing takes no time. Weighs little, but says where the line goes while all batches have one
 size: the time is then taken to be the items'."""
 _MIN_BATCHES: Final = 16
+_ENOUGH_ITEMS: Final = 8
+"""So many are batched whatever the line says: it is a guess, and each call costs us something."""
+_ENOUGH_FIXED_TIMES: Final = 19
+"""Beyond a batch whose items take so many times its fixed part, a twentieth is all there is to
+save: it would only be longer."""
 _TRIES_EVERY: Final = 16
 """Every so many batches one is twice as large, or a line would never be learned that says that
 larger ones pay."""
@@ -58,16 +63,22 @@ class BatchTimes:
         """Seconds that a batch of that size takes; 0 while nothing is known."""
         return self._fixed_seconds + size * self._item_seconds
 
-    def next_size(self, seconds: float, *, most: int) -> int:
-        """The size for the next batch: as `size_within`, now and then twice that."""
-        size = self.size_within(seconds, most=most)
-        is_try = self._batches % _TRIES_EVERY == 0 or self._batches in {2, 4, 8}
-        return min(most, 2 * size) if is_try else size
+    @property
+    def is_due_a_try(self) -> bool:
+        """Whether the next batch should be twice as large, to learn what that costs."""
+        return self._batches % _TRIES_EVERY == 0 or self._batches in {2, 4, 8}
 
     @property
     def paying_size(self) -> int:
         """The size from which on larger batches hardly pay: a third of their time is fixed."""
         return 1 + int(2 * self._fixed_seconds / self._item_seconds) if self._item_seconds else 1
+
+    def worthwhile_size(self, most: int) -> int:
+        """The size, up to `most`, beyond which a batch would only be longer, and save nothing."""
+        if self._item_seconds <= 0:
+            return most
+        worth_it = int(_ENOUGH_FIXED_TIMES * self._fixed_seconds / self._item_seconds)
+        return min(most, max(_ENOUGH_ITEMS, worth_it))
 
     def size_within(self, seconds: float, *, most: int) -> int:
         """The largest batch that takes no longer, from 1 to `most`.

@@ -5,9 +5,10 @@
                  └─ expired, cancelled: dropped        └─ done: the slot frees, next batch
 
 There is no timer. Alone, an item leaves immediately; under load batches grow by themselves, for
-more arrives while the slots are busy: up to max_batch_size, and up to what is computed within
-max_batch_seconds, so that nobody waits long for a slot, the probe of readiness neither. Items are
-batched only with items of the same lane. The module knows nothing of images or models.
+more arrives while the slots are busy: up to max_batch_size, up to what larger ones save, and up to
+what is computed within max_batch_seconds, so that nobody waits long for a slot, the probe of
+readiness neither. Items are batched only with items of the same lane. The module knows nothing of
+images or models.
 
 A queue stands when its oldest item has waited too long for a while (CoDel's test). Serving it in
 order would then give everybody an answer that comes too late: the newest go first, and what has
@@ -17,6 +18,7 @@ waited beyond hope is refused. A short burst is no such queue and is served in o
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
@@ -63,6 +65,11 @@ class _Lane(Generic[ItemT, AnswerT]):
     due_at: list[float] = field(default_factory=list)
     """When the batches in flight are expected to be done, oldest first."""
     times: BatchTimes = field(default_factory=BatchTimes)
+    """Of calls, from their start to their end: the wait for each other included."""
+    costs: BatchTimes = field(default_factory=BatchTimes)
+    """Of calls, from the end of the one before: what the model server works on each."""
+    ended_at: float = -math.inf
+    """When the last one ended."""
     is_long_since: float | None = None
     """Since when the oldest item has always waited long."""
 
@@ -138,7 +145,7 @@ class Batcher(Generic[LaneT, ItemT, AnswerT]):
         One is computed and one is ready to follow; where batches pay, as many as fill them.
         """
         sizes = [
-            min(self._max_batch_size, lane.times.paying_size)
+            min(self._max_batch_size, lane.costs.paying_size)
             for lane in self._lanes.values()
             if lane.due_at
         ]
@@ -189,7 +196,12 @@ class Batcher(Generic[LaneT, ItemT, AnswerT]):
             )
 
     def _batch_size(self, lane: _Lane[ItemT, AnswerT]) -> int:
-        return lane.times.size_within(self._max_batch_seconds, most=self._max_batch_size)
+        worthwhile = lane.costs.worthwhile_size(self._max_batch_size)
+        return lane.times.size_within(self._max_batch_seconds, most=worthwhile)
+
+    def _next_size(self, lane: _Lane[ItemT, AnswerT]) -> int:
+        size = self._batch_size(lane)
+        return min(self._max_batch_size, 2 * size) if lane.times.is_due_a_try else size
 
     def _has_slot(self, lane: _Lane[ItemT, AnswerT]) -> bool:
         return not lane.due_at or len(lane.due_at) < self._slots()
@@ -212,7 +224,7 @@ class Batcher(Generic[LaneT, ItemT, AnswerT]):
         is_standing = self._is_standing(lane, now)
         if is_standing:
             self._drop_hopeless(lane, now)
-        most = lane.times.next_size(self._max_batch_seconds, most=self._max_batch_size)
+        most = self._next_size(lane)
         batch: list[_Pending[ItemT, AnswerT]] = []
         while lane.queue and len(batch) < most:
             pending = lane.queue.pop() if is_standing else lane.queue.popleft()
@@ -261,10 +273,10 @@ class Batcher(Generic[LaneT, ItemT, AnswerT]):
         timeout = max(pending.deadline for pending in batch) - started_at
         try:
             answers = await self._run(key, [pending.item for pending in batch], timeout)
-            lane.times.observe(len(batch), self._clock() - started_at)
+            self._learn(lane, len(batch), started_at)
             self._deliver(batch, answers, started_at)
         except DeadlineExceededError as error:
-            lane.times.observe(len(batch), self._clock() - started_at)
+            self._learn(lane, len(batch), started_at)
             _fail(batch, error)
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
             _fail(batch, error)
@@ -273,6 +285,12 @@ class Batcher(Generic[LaneT, ItemT, AnswerT]):
                 pending.future.cancel()  # does nothing where an answer or an error was set
             lane.due_at.pop(0)
             self._dispatch(key, lane)
+
+    def _learn(self, lane: _Lane[ItemT, AnswerT], size: int, started_at: float) -> None:
+        now = self._clock()
+        lane.times.observe(size, now - started_at)
+        lane.costs.observe(size, now - max(started_at, lane.ended_at))
+        lane.ended_at = now
 
     def _deliver(
         self,

@@ -25,7 +25,7 @@ Verdict = Callable[[str], OverloadedError | None]
 class Gate(Protocol):
     """Asked once for each request, before any of its body is read."""
 
-    def refuse(self, method: bytes, path: bytes, peer: str) -> bytes | None:
+    def refuse(self, method: str, path: bytes, peer: str) -> bytes | None:
         """A complete response that refuses the request, or None.
 
         `path` is the target without its query, not decoded; `peer` is the address at the other
@@ -42,9 +42,9 @@ class OverloadGate:
         self._refusals = refusals
         self._canned: dict[tuple[str, float], bytes] = {}
 
-    def refuse(self, method: bytes, path: bytes, peer: str) -> bytes | None:
+    def refuse(self, method: str, path: bytes, peer: str) -> bytes | None:
         """As `Gate.refuse`."""
-        if method != b"POST" or path not in _GATED:
+        if method != "POST" or path not in _GATED:
             return None
         error = self._verdict(peer)
         if error is None:

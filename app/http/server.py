@@ -22,7 +22,8 @@ from uvicorn.server import ServerState
 from app.access.addresses import TrustedProxies
 from app.http.connection.census import Census
 from app.http.connection.limits import Limits, limits_of, raise_file_limit
-from app.http.connection.protocol import Connection, Shared, new_scratch
+from app.http.connection.protocol import Connection
+from app.http.connection.shared import Shared, new_scratch
 from app.http.ports import AdminPort
 from app.http.services import Services
 from app.log import get_logger

@@ -38,4 +38,5 @@ class Metrics:
 
     def exposition(self) -> bytes:
         """The text format that Prometheus scrapes."""
+        self.http.add_refused()
         return generate_latest(self._registry)

@@ -46,7 +46,7 @@ class QueueingSettings(Room):
         "let in: as many as keep GATEWAY_TARGET_QUEUE_SECONDS. More are refused with 429.",
     )
     target_queue_seconds: float = Field(
-        default=0.25,
+        default=0.2,
         gt=0,
         le=60,
         description="How long images may wait on average, on top of a quarter of the time that "

@@ -15,7 +15,7 @@ from app.classify.batcher import Batcher
 from app.classify.concurrency import ConcurrencyLimit
 from app.errors import DeadlineExceededError, GatewayError, OverloadedError
 
-QUEUE_SECONDS = 0.25
+QUEUE_SECONDS = 0.2
 _SLOTS = 2
 
 

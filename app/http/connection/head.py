@@ -21,6 +21,9 @@ Headers = list[tuple[bytes, bytes]]
 
 _END: Final = b"\r\n\r\n"
 _LINE_END: Final = b"\r\n"
+_SLASH: Final = b"/"
+_QUERY: Final = b"?"
+_FRAGMENT: Final = b"#"
 _BARE_LINE_FEED: Final = re.compile(rb"(?<!\r)\n")
 _BEGINNING: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}(?: |\Z)")
 _BEGINNING_BYTES: Final = 33
@@ -158,6 +161,9 @@ def _check(version: str, named: dict[bytes, list[bytes]]) -> None:
 
 def _split(target: bytes) -> tuple[bytes, bytes]:
     """Path and query of a request target in origin form or absolute form."""
+    if target.startswith(_SLASH) and _FRAGMENT not in target:
+        path, _, query = target.partition(_QUERY)
+        return path, query
     try:
         url = httptools.parse_url(target)
     except httptools.HttpParserError as error:

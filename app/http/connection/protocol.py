@@ -6,72 +6,35 @@
        │       rest ≤ 64 kB       ▼               ▼             connection: close ▼
        └────── discarding ◄───── (answer sent, body still arriving) ──► lingering ──► closed
 
-Lingering (RFC 9112, 9.6): an answer that comes before the body is complete would be destroyed by
-the reset that closing with unread bytes causes. So our half is closed, and what the client still
-sends is read and dropped, for a while.
+What each state may cost is in `limits`, `inflow` and `linger`; clocks turn in `census`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
-import sys
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from starlette.types import ASGIApp
 from uvicorn.server import ServerState
 
 from app.errors import GatewayError, RequestTimeoutError
 from app.http.canned import canned_response, closing
+from app.http.connection.arrival import arrival_of_data
 from app.http.connection.body import body_of
-from app.http.connection.census import Census
 from app.http.connection.exchange import Exchange, scope_of
 from app.http.connection.head import Head, end_of_head, parse_head
 from app.http.connection.inflow import Inflow
-from app.http.connection.limits import Limits
-from app.http.gate import Gate
+from app.http.connection.linger import Linger
+from app.http.connection.shared import Shared
 from app.http.record import STARTED_AT
-from app.http.refusals import Refusals
 
 _HEAD_READ_BYTES: Final = 16_384
 """Small: what follows a request on a connection waits in the kernel, not here."""
-_BODY_READ_BYTES: Final = 131_072
 _HIGH_WATER_BYTES: Final = 262_144
 """So much of a body waits for the application before reading stops."""
 _DISCARD_BYTES: Final = 65_536
 """A body's rest up to this is cheaper to drop than a new connection is to make."""
-_LINGER_SECONDS: Final = 30.0
-_LINGER_IDLE_SECONDS: Final = 5.0
-_LINGER_BYTES: Final = 128_000_000
 _NEVER: Final = float("inf")
 _BLANK: Final = b"\r\n"
-
-_LAST_DATA_RECEIVED: Final = struct.Struct("=52xI")
-"""Of Linux's tcp_info: tcpi_last_data_recv, the age of the newest data in milliseconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """What the connections of one server have in common."""
-
-    app: ASGIApp
-    limits: Limits
-    census: Census
-    gate: Gate
-    refusals: Refusals
-    client_of: Callable[[str], str]
-    """The client that an address belongs to; "" for one that many are behind."""
-    scratch: memoryview
-    """Everything is read into this and used at once: a buffer each would be memory for nothing."""
-
-
-def new_scratch() -> memoryview:
-    """A buffer for `Shared`."""
-    return memoryview(bytearray(_BODY_READ_BYTES))
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -92,8 +55,8 @@ class Connection(asyncio.BufferedProtocol):
         """A head that is incomplete, or what follows the request that is being answered."""
         self._seen = 0
         """So many bytes of it are known not to end a head."""
-        self._began_at = 0.0
-        """When the first of them reached this machine, on time.monotonic."""
+        self._began_at: float | None = None
+        """When the first of them reached this machine, on time.monotonic; None: just now."""
         self._exchange: Exchange | None = None
         self._inflow: Inflow | None = None
         """The body that is arriving; None when it has arrived."""
@@ -101,7 +64,7 @@ class Connection(asyncio.BufferedProtocol):
         self._is_last = False
         """No request follows the present one."""
         self._is_closing = False
-        self._linger: _Linger | None = None
+        self._linger: Linger | None = None
         self._is_reading = True
         self._deadline = _NEVER
         self._write_deadline = _NEVER
@@ -136,16 +99,20 @@ class Connection(asyncio.BufferedProtocol):
     def buffer_updated(self, count: int) -> None:
         """Bytes have arrived in the buffer."""
         if self._linger is not None:
-            self._linger_on(self._linger, count)
+            self._deadline = self._linger.received(count, self._loop.time())
+            if self._linger.is_over:
+                self._close()
             return
         data = self._shared.scratch[:count]
         if self._inflow is not None:
             data = data[self._feed(self._inflow, data) :]
         if data and self._linger is None:
             if not self._buffer:
-                self._began_at = time.monotonic() - _age_of_data(self._transport)
+                self._began_at = None
             self._buffer += data
         self._advance()
+        if self._buffer and self._began_at is None:
+            self._began_at = arrival_of_data(self._transport)
 
     def eof_received(self) -> None:
         """The client sends no more: it closes, so nobody reads an answer."""
@@ -275,26 +242,45 @@ class Connection(asyncio.BufferedProtocol):
     def _begin(self, head: Head) -> None:
         self._shared.census.works(self)
         self._deadline = _NEVER
-        body = body_of(head)
-        if body is not None:
-            self._inflow = Inflow(body, self._loop.time())
-            self._deadline = self._inflow.first_check()
-        refusal = self._shared.gate.refuse(head.method.encode(), head.raw_path, self.peer)
-        if refusal is None:
-            self._exchange = self._new_exchange(head)
-        if self._inflow is not None and self._buffer:
-            del self._buffer[: self._feed(self._inflow, bytes(self._buffer))]
-        if refusal is not None and self._linger is None:
+        refusal = self._shared.gate.refuse(head.method, head.raw_path, self.peer)
+        if refusal is not None:
+            self._turn_away(head, refusal)
+            return
+        self._expect_body(head)
+        self._exchange = self._new_exchange(head)
+        self._feed_from_buffer()
+
+    def _turn_away(self, head: Head, refusal: bytes) -> None:
+        """Answer for the gate; under overload nearly all requests end here."""
+        length = head.content_length
+        if length is not None and length <= len(self._buffer):
+            del self._buffer[:length]  # the whole body is here already: no need to follow it
+        else:
+            self._expect_body(head)
+            self._feed_from_buffer()
+        if self._linger is None:
             keep_alive = self.keeps_alive(head)
             self._transport.write(refusal if keep_alive else closing(refusal))
             self._settle(keep_alive=keep_alive)
 
+    def _expect_body(self, head: Head) -> None:
+        body = body_of(head)
+        if body is not None:
+            self._inflow = Inflow(body, self._loop.time())
+            self._deadline = self._inflow.first_check()
+
+    def _feed_from_buffer(self) -> None:
+        """What came with the head."""
+        if self._inflow is not None and self._buffer:
+            del self._buffer[: self._feed(self._inflow, bytes(self._buffer))]
+
     def _new_exchange(self, head: Head) -> Exchange:
+        began_at = arrival_of_data(self._transport) if self._began_at is None else self._began_at
         scope = scope_of(
             head,
             client=self._client,
             server=self._server,
-            state={**self._app_state, STARTED_AT: self._began_at},
+            state={**self._app_state, STARTED_AT: began_at},
         )
         exchange = Exchange(self, head, scope, has_body=self._inflow is not None)
         task = self._loop.create_task(exchange.run(self._shared.app))
@@ -378,17 +364,11 @@ class Connection(asyncio.BufferedProtocol):
         now = self._loop.time()
         self._inflow = None
         self._buffer.clear()
-        self._linger = _Linger(now + _LINGER_SECONDS)
-        self._deadline = now + _LINGER_IDLE_SECONDS
+        self._linger = Linger(now)
+        self._deadline = self._linger.deadline
         self._transport.write_eof()
         self._resume_reading()
         self._shared.census.lingers(self)
-
-    def _linger_on(self, linger: _Linger, count: int) -> None:
-        linger.bytes += count
-        self._deadline = min(self._loop.time() + _LINGER_IDLE_SECONDS, linger.until)
-        if linger.bytes > _LINGER_BYTES:
-            self._close()
 
     def _close(self) -> None:
         """Close as soon as what is written has been sent; not later than a client may take."""
@@ -411,31 +391,6 @@ class Connection(asyncio.BufferedProtocol):
                 self._inflow.resume(self._loop.time())
 
 
-@dataclass(slots=True)
-class _Linger:
-    """The last seconds of a connection whose answer came before its body."""
-
-    until: float
-    bytes: int = 0
-
-
 def _address(found: Any) -> tuple[str, int] | None:
     """Host and port; None for UNIX sockets."""
     return (str(found[0]), int(found[1])) if isinstance(found, tuple) else None
-
-
-def _age_of_data(transport: asyncio.Transport) -> float:
-    """For how many seconds the newest bytes have been waiting in the socket; 0 if unknown.
-
-    When the event loop is late, requests queue in the kernel, where no clock of ours runs.
-    """
-    if sys.platform != "linux":
-        return 0.0
-    try:
-        info = transport.get_extra_info("socket").getsockopt(
-            socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_DATA_RECEIVED.size
-        )
-    except OSError:  # a UNIX socket
-        return 0.0
-    milliseconds: int = _LAST_DATA_RECEIVED.unpack(info)[0]
-    return milliseconds / 1000

@@ -60,15 +60,23 @@ def test_a_batch_is_as_large_as_its_time_allows(fixed, per_item, expected):
     assert times.size_within(0.25, most=32) == pytest.approx(expected, abs=2)
 
 
-def test_now_and_then_a_batch_is_twice_as_large_to_learn_whether_that_pays():
+def test_now_and_then_a_larger_batch_is_due_to_learn_whether_that_pays():
     times = BatchTimes()
-    sizes = []
-    for _ in range(33):
-        size = times.next_size(0.25, most=32)
-        sizes.append(size)
+    due = []
+    for number in range(33):
+        if times.is_due_a_try:
+            due.append(number)
         times.observe(1, 0.1)
-    assert sizes[1] == 2
-    assert [number for number, size in enumerate(sizes) if size == 4] == [2, 4, 8, 16, 32]
+    assert due == [0, 2, 4, 8, 16, 32]
+
+
+@pytest.mark.parametrize(
+    ("fixed", "per_item", "expected"), [(0.0, 0.03, 8), (0.01, 0.01, 19), (0.1, 0.001, 32)]
+)
+def test_a_batch_is_no_larger_than_what_saves_a_twentieth(fixed, per_item, expected):
+    times = learned(fixed, per_item, [1, 2, 4, 8, 3] * 5)
+    assert times.worthwhile_size(32) == pytest.approx(expected, abs=2)
+    assert times.worthwhile_size(4) == 4
 
 
 @pytest.mark.parametrize(("fixed", "per_item", "expected"), [(0.0, 0.03, 1), (0.1, 0.02, 11)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import resource
 
+import httptools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,6 +42,14 @@ HEAD = b"POST /a%20b?c=d HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n"
 
 def ends(data, start=0):
     return end_of_head(bytearray(data), start, LIMITS)
+
+
+@given(st.text("abc/?#%.:&=", max_size=20))
+def test_targets_are_split_where_the_url_parser_does(rest):
+    target = ("/" + rest).encode()
+    url = httptools.parse_url(target)
+    head = parse_head(b"GET " + target + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert (head.raw_path, head.query) == (url.path, url.query or b"")
 
 
 @pytest.mark.parametrize("cut", range(len(HEAD)))

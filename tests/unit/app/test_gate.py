@@ -42,7 +42,7 @@ BUSY = OverloadedError("too many images are in progress", retry_after_seconds=2.
 
 @pytest.mark.parametrize("path", [b"/classify", b"/classify/batch"])
 def test_classifications_are_refused_with_a_whole_response(metrics, path):
-    response = gate_with(BUSY, metrics).refuse(b"POST", path, "1.2.3.4")
+    response = gate_with(BUSY, metrics).refuse("POST", path, "1.2.3.4")
     head, _, body = response.partition(b"\r\n\r\n")
     lines = head.decode().split("\r\n")
     assert lines[0] == "HTTP/1.1 429 Too Many Requests"
@@ -60,12 +60,12 @@ def test_classifications_are_refused_with_a_whole_response(metrics, path):
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        (b"GET", b"/readyz"),
-        (b"GET", b"/livez"),
-        (b"GET", b"/metrics"),
-        (b"POST", b"/livez"),
-        (b"GET", b"/classify"),
-        (b"POST", b"/classify/"),
+        ("GET", b"/readyz"),
+        ("GET", b"/livez"),
+        ("GET", b"/metrics"),
+        ("POST", b"/livez"),
+        ("GET", b"/classify"),
+        ("POST", b"/classify/"),
     ],
 )
 def test_nothing_else_is_gated(metrics, method, path):
@@ -73,31 +73,31 @@ def test_nothing_else_is_gated(metrics, method, path):
 
 
 def test_an_open_gate_lets_in(metrics):
-    assert gate_with(None, metrics).refuse(b"POST", b"/classify", "1.2.3.4") is None
+    assert gate_with(None, metrics).refuse("POST", b"/classify", "1.2.3.4") is None
 
 
 def test_the_verdict_is_asked_for_the_client(metrics):
     asked = []
     gate = OverloadGate(asked.append, Refusals(metrics.http, Log(), Clock()))
-    gate.refuse(b"POST", b"/classify", "1.2.3.4")
+    gate.refuse("POST", b"/classify", "1.2.3.4")
     assert asked == ["1.2.3.4"]
 
 
 def test_equal_verdicts_share_one_response_and_few_are_kept(metrics):
     error = OverloadedError("busy")
     gate = OverloadGate(lambda _: error, Refusals(metrics.http, Log(), Clock()))
-    first = gate.refuse(b"POST", b"/classify", "")
-    assert gate.refuse(b"POST", b"/classify", "") is first
+    first = gate.refuse("POST", b"/classify", "")
+    assert gate.refuse("POST", b"/classify", "") is first
     for number in range(1000):
         error = OverloadedError("busy", retry_after_seconds=float(number))
-        gate.refuse(b"POST", b"/classify", "")
+        gate.refuse("POST", b"/classify", "")
     assert len(gate._canned) <= 64
 
 
 def test_each_refusal_is_counted(metrics):
     gate = gate_with(BUSY, metrics)
     for _ in range(3):
-        gate.refuse(b"POST", b"/classify", "1.2.3.4")
+        gate.refuse("POST", b"/classify", "1.2.3.4")
     text = metrics.exposition().decode()
     line = 'gateway_requests_total{method="*",route="/classify",status="429"} 3.0'
     assert line in text

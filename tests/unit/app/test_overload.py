@@ -89,6 +89,13 @@ def test_batches_of_a_slow_model_stay_short():
     assert max(later) <= 10
 
 
+@pytest.mark.parametrize("factor", [1, 10])
+def test_batches_grow_no_further_than_that_saves_something(factor):
+    plant = plant_after(load(factor), Model(*MOBILENET))
+    later = plant.batches[len(plant.batches) // 2 :]
+    assert 6 < sum(later) / len(later) < 10  # the queue has more, and 0.2 s would allow more
+
+
 def test_batches_of_a_model_with_a_high_fixed_cost_grow():
     plant = plant_after(load(10), Model(*ACCELERATOR))
     later = plant.batches[len(plant.batches) // 2 :]
