@@ -24,6 +24,7 @@ from app.errors import GatewayError
 from app.http import classify, docs, health, models, page, problems, stats
 from app.http.access import ClientGuard, Cors, HostGuard
 from app.http.buffers import Buffers
+from app.http.callers import Callers
 from app.http.gate import OverloadGate
 from app.http.middleware import Observe
 from app.http.ports import PortGuard
@@ -68,6 +69,7 @@ def create_app(settings: Settings) -> FastAPI:
     keys = KeysFile(settings.api_keys_file) if settings.api_keys_file else None
     if keys is not None:
         metrics.http.watch_keys(count=lambda: len(keys.ring), is_stale=lambda: keys.is_stale)
+    callers = _callers(settings, keys)
     app = _application(lifespan)
     app.state.services = Services(
         settings=settings,
@@ -81,10 +83,10 @@ def create_app(settings: Settings) -> FastAPI:
         ),
         readiness=parts.readiness,
         metrics=metrics,
-        gate=OverloadGate(parts.admission.verdict, refusals),
+        gate=OverloadGate(parts.admission.verdict, refusals, callers),
         refusals=refusals,
     )
-    _guard(app, settings, keys, clock)
+    _guard(app, settings, callers, clock)
     app.add_middleware(Observe, metrics=metrics.http, log=get_logger(), tracing=tracing)
     return app
 
@@ -98,19 +100,23 @@ def _tracing(settings: Settings) -> Tracing | None:
     return otlp_tracing(_version())
 
 
-def _guard(
-    app: FastAPI, settings: Settings, keys: KeysFile | None, clock: Callable[[], float]
-) -> None:
-    """Put around the routes what is configured, innermost first; nothing costs nothing."""
-    if keys is not None:
-        docs.declare_keys(app)
+def _callers(settings: Settings, keys: KeysFile | None) -> Callers:
     proxies = TrustedProxies(settings.trusted_proxies, settings.forwarding_header)
+    return Callers(
+        proxies=proxies if settings.trusted_proxies else None,
+        keys=(lambda: keys.ring) if keys else None,
+    )
+
+
+def _guard(app: FastAPI, settings: Settings, callers: Callers, clock: Callable[[], float]) -> None:
+    """Put around the routes what is configured, innermost first; nothing costs nothing."""
+    if callers.have_keys:
+        docs.declare_keys(app)
     per_key, per_address = settings.rate_limit_per_key, settings.rate_limit_per_address
-    if keys or per_address or settings.trusted_proxies:
+    if callers.have_keys or per_address or settings.trusted_proxies:
         app.add_middleware(
             ClientGuard,
-            proxies=proxies if settings.trusted_proxies else None,
-            keys=(lambda: keys.ring) if keys else None,
+            callers=callers,
             per_address=Limiter(per_address, clock=clock) if per_address else None,
             per_key=Limiter(per_key, clock=clock) if per_key else None,
         )

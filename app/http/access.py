@@ -9,7 +9,6 @@ exist. It is decided by the path that routing sees, so that no spelling of one i
 
 from __future__ import annotations
 
-import hmac
 import math
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -19,11 +18,10 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.access.addresses import TrustedProxies, share_of
 from app.access.hosts import AllowedHosts
-from app.access.keys import KeyRing
 from app.access.limits import Limiter, Meter
-from app.errors import GatewayError, MisdirectedRequestError, RequestError, UnauthorizedError
+from app.errors import GatewayError, MisdirectedRequestError, RequestError
+from app.http.callers import Callers
 from app.http.ports import PROBES, is_admin, is_problem
 from app.http.problems import problem_response
 from app.http.record import RequestRecord
@@ -48,7 +46,6 @@ _CORS_EXPOSED: Final = (
     "Server-Timing",
     "X-Request-Id",
 )
-_BEARER: Final = "bearer "
 
 
 class HostGuard:
@@ -108,8 +105,7 @@ class ClientGuard:
         self,
         app: ASGIApp,
         *,
-        proxies: TrustedProxies | None = None,
-        keys: Callable[[], KeyRing] | None = None,
+        callers: Callers,
         per_address: Limiter | None = None,
         per_key: Limiter | None = None,
     ) -> None:
@@ -117,14 +113,12 @@ class ClientGuard:
 
         Args:
             app: what comes next.
-            proxies: whose word about a request's address is taken.
-            keys: the keys in force at the moment.
+            callers: knows whose request it is.
             per_address: counts images of each address.
             per_key: counts images of each key's owner.
         """
         self._app = app
-        self._proxies = proxies
-        self._keys = keys
+        self._callers = callers
         self._per_address = per_address
         self._per_key = per_key
 
@@ -150,14 +144,13 @@ class ClientGuard:
             await self._app(scope, receive, send_with_limits)
 
     def _admit(self, scope: Scope, record: RequestRecord, meters: list[Meter]) -> None:
-        headers = Headers(scope=scope)
-        if self._proxies is not None and scope.get("client"):
-            said = headers.getlist(self._proxies.header)
-            record.client = share_of(self._proxies.client_address(scope["client"][0], said))
+        headers = scope["headers"]
+        if scope.get("client"):
+            record.client = self._callers.address(headers, scope["client"][0])
         if self._per_address is not None:
             _enter(Meter("address", self._per_address, record.client), meters)
-        if self._keys is not None and not _is_open(scope["path"]):
-            record.client = record.facts["client"] = _owner(headers, self._keys())
+        if self._callers.have_keys and not _is_open(scope["path"]):
+            record.client = record.facts["client"] = self._callers.owner(headers)
             if self._per_key is not None:
                 _enter(Meter("key", self._per_key, record.client), meters)
 
@@ -182,37 +175,6 @@ def _is_open(path: str) -> bool:
 def _is_free(scope: Scope) -> bool:
     """Nothing is asked of probes, and of whom the second port's own guards let in."""
     return scope["path"] in PROBES or is_admin(scope)
-
-
-def _owner(headers: Headers, ring: KeyRing) -> str:
-    """Whose key the request shows.
-
-    Raises:
-        UnauthorizedError: nobody's, or none.
-        RequestError: several.
-    """
-    keys = _keys_in(headers)
-    if not keys:
-        raise UnauthorizedError(
-            "send an API key: 'Authorization: Bearer KEY' or 'X-API-Key: KEY'", is_key_wrong=False
-        )
-    if not all(hmac.compare_digest(keys[0], other) for other in keys[1:]):
-        raise RequestError("the request shows several API keys, and they differ")
-    owner = ring.owner(keys[0])
-    if owner is None:
-        raise UnauthorizedError("the API key is not one of ours", is_key_wrong=True)
-    return owner
-
-
-def _keys_in(headers: Headers) -> list[bytes]:
-    """Every key in either header; an Authorization of another scheme is somebody else's."""
-    bearers = [
-        value[len(_BEARER) :]
-        for value in headers.getlist("authorization")
-        if value[: len(_BEARER)].lower() == _BEARER
-    ]
-    found = (value.strip(" \t") for value in (*bearers, *headers.getlist("x-api-key")))
-    return [value.encode("latin-1") for value in found if value]
 
 
 def _add_limits(headers: MutableHeaders, meters: Sequence[Meter]) -> None:

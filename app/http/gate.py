@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from app.errors import OverloadedError
+from app.http.callers import Callers, RawHeaders
 from app.http.canned import canned_response
 from app.http.refusals import Refusals
 
@@ -19,13 +20,13 @@ _CANNED_RESPONSES: Final = 64
 """So many are kept: a verdict's words and its Retry-After come from small sets."""
 
 Verdict = Callable[[str], OverloadedError | None]
-"""Why a request from this client's address cannot be taken now; None lets it in. O(1)."""
+"""Why a request from this client cannot be taken now; None lets it in. O(1)."""
 
 
 class Gate(Protocol):
     """Asked once for each request, before any of its body is read."""
 
-    def refuse(self, method: str, path: bytes, peer: str) -> bytes | None:
+    def refuse(self, method: str, path: bytes, peer: str, headers: RawHeaders) -> bytes | None:
         """A complete response that refuses the request, or None.
 
         `path` is the target without its query, not decoded; `peer` is the address at the other
@@ -35,21 +36,27 @@ class Gate(Protocol):
 
 
 class OverloadGate:
-    """Refuses classifications while the verdict is against them."""
+    """Refuses classifications while the verdict is against them.
 
-    def __init__(self, verdict: Verdict, refusals: Refusals) -> None:
+    Who shows no key where one is needed is let through, to be refused inside: no place is promised
+    to him, so that a flood without keys takes none from those who have one.
+    """
+
+    def __init__(self, verdict: Verdict, refusals: Refusals, callers: Callers) -> None:
+        self._callers = callers
         self._verdict = verdict
         self._refusals = refusals
         self._canned: dict[tuple[str, float], bytes] = {}
 
-    def refuse(self, method: str, path: bytes, peer: str) -> bytes | None:
+    def refuse(self, method: str, path: bytes, peer: str, headers: RawHeaders) -> bytes | None:
         """As `Gate.refuse`."""
         if method != "POST" or path not in _GATED:
             return None
-        error = self._verdict(peer)
+        client = self._callers.client(headers, peer)
+        error = None if client is None else self._verdict(client)
         if error is None:
             return None
-        self._refusals.note(error, route=path.decode(), peer=peer)
+        self._refusals.note(error, route=path.decode(), peer=client or "")
         return self._response(error)
 
     def _response(self, error: OverloadedError) -> bytes:

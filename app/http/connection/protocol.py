@@ -242,7 +242,9 @@ class Connection(asyncio.BufferedProtocol):
     def _begin(self, head: Head) -> None:
         self._shared.census.works(self)
         self._deadline = _NEVER
-        refusal = self._shared.gate.refuse(head.method, head.raw_path, self.peer)
+        refusal = self._shared.gate.refuse(
+            head.method, head.raw_path, self._client[0] if self._client else "", head.headers
+        )
         if refusal is not None:
             self._turn_away(head, refusal)
             return

@@ -14,6 +14,7 @@ from app.access.addresses import TrustedProxies, parse_networks
 from app.access.keys import KeyRing
 from app.access.limits import Limiter, Rate
 from app.http.access import ClientGuard
+from app.http.callers import Callers
 from app.http.middleware import Observe
 from app.http.record import RequestRecord
 from app.metrics.gateway import Metrics
@@ -63,8 +64,9 @@ def asked(guard_of, path, headers):
 def closed(routes):
     return ClientGuard(
         routes,
-        proxies=TrustedProxies(parse_networks("10.0.0.0/8"), "Forwarded"),
-        keys=lambda: RING,
+        callers=Callers(
+            proxies=TrustedProxies(parse_networks("10.0.0.0/8"), "Forwarded"), keys=lambda: RING
+        ),
         per_address=Limiter(Rate(1000, 1), clock=time.monotonic),
         per_key=Limiter(Rate(1000, 1), clock=time.monotonic),
     )

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 
 import pytest
 
+from app.access.addresses import TrustedProxies, parse_networks
+from app.access.keys import KeyRing
 from app.errors import OverloadedError
+from app.http.callers import Callers
 from app.http.canned import canned_response, closing
 from app.http.gate import OverloadGate
 from app.http.refusals import Refusals, SampledLog
@@ -34,7 +38,7 @@ def metrics():
 
 
 def gate_with(verdict, metrics, log=None):
-    return OverloadGate(lambda _: verdict, Refusals(metrics.http, log or Log(), Clock()))
+    return OverloadGate(lambda _: verdict, Refusals(metrics.http, log or Log(), Clock()), Callers())
 
 
 BUSY = OverloadedError("too many images are in progress", retry_after_seconds=2.5)
@@ -42,7 +46,7 @@ BUSY = OverloadedError("too many images are in progress", retry_after_seconds=2.
 
 @pytest.mark.parametrize("path", [b"/classify", b"/classify/batch"])
 def test_classifications_are_refused_with_a_whole_response(metrics, path):
-    response = gate_with(BUSY, metrics).refuse("POST", path, "1.2.3.4")
+    response = gate_with(BUSY, metrics).refuse("POST", path, "1.2.3.4", [])
     head, _, body = response.partition(b"\r\n\r\n")
     lines = head.decode().split("\r\n")
     assert lines[0] == "HTTP/1.1 429 Too Many Requests"
@@ -69,35 +73,60 @@ def test_classifications_are_refused_with_a_whole_response(metrics, path):
     ],
 )
 def test_nothing_else_is_gated(metrics, method, path):
-    assert gate_with(BUSY, metrics).refuse(method, path, "1.2.3.4") is None
+    assert gate_with(BUSY, metrics).refuse(method, path, "1.2.3.4", []) is None
 
 
 def test_an_open_gate_lets_in(metrics):
-    assert gate_with(None, metrics).refuse("POST", b"/classify", "1.2.3.4") is None
+    assert gate_with(None, metrics).refuse("POST", b"/classify", "1.2.3.4", []) is None
 
 
 def test_the_verdict_is_asked_for_the_client(metrics):
     asked = []
-    gate = OverloadGate(asked.append, Refusals(metrics.http, Log(), Clock()))
-    gate.refuse("POST", b"/classify", "1.2.3.4")
+    gate = OverloadGate(asked.append, Refusals(metrics.http, Log(), Clock()), Callers())
+    gate.refuse("POST", b"/classify", "1.2.3.4", [])
     assert asked == ["1.2.3.4"]
+
+
+RING = KeyRing([("alice", sha256(b"a-key").digest())])
+PROXIES = TrustedProxies(parse_networks("10.0.0.0/8"), "X-Forwarded-For")
+
+
+@pytest.mark.parametrize(
+    ("callers", "headers", "asked"),
+    [
+        (Callers(), [(b"x-api-key", b"a-key")], ["10.0.0.1"]),
+        (Callers(proxies=PROXIES), [(b"x-forwarded-for", b"6.6.6.6, 1.2.3.4")], ["1.2.3.4"]),
+        (Callers(keys=lambda: RING), [(b"x-api-key", b"a-key")], ["alice"]),
+        (Callers(keys=lambda: RING), [(b"authorization", b"Bearer a-key")], ["alice"]),
+        (Callers(keys=lambda: RING), [(b"x-api-key", b"no-key")], []),
+        (Callers(keys=lambda: RING), [], []),
+    ],
+    ids=["address", "behind a proxy", "key", "bearer", "wrong key", "no key"],
+)
+def test_the_verdict_is_about_whom_the_guard_knows_too_and_promises_strangers_nothing(
+    metrics, callers, headers, asked
+):
+    clients = []
+    gate = OverloadGate(clients.append, Refusals(metrics.http, Log(), Clock()), callers)
+    assert gate.refuse("POST", b"/classify", "10.0.0.1", headers) is None
+    assert clients == asked
 
 
 def test_equal_verdicts_share_one_response_and_few_are_kept(metrics):
     error = OverloadedError("busy")
-    gate = OverloadGate(lambda _: error, Refusals(metrics.http, Log(), Clock()))
-    first = gate.refuse("POST", b"/classify", "")
-    assert gate.refuse("POST", b"/classify", "") is first
+    gate = OverloadGate(lambda _: error, Refusals(metrics.http, Log(), Clock()), Callers())
+    first = gate.refuse("POST", b"/classify", "", [])
+    assert gate.refuse("POST", b"/classify", "", []) is first
     for number in range(1000):
         error = OverloadedError("busy", retry_after_seconds=float(number))
-        gate.refuse("POST", b"/classify", "")
+        gate.refuse("POST", b"/classify", "", [])
     assert len(gate._canned) <= 64
 
 
 def test_each_refusal_is_counted(metrics):
     gate = gate_with(BUSY, metrics)
     for _ in range(3):
-        gate.refuse("POST", b"/classify", "1.2.3.4")
+        gate.refuse("POST", b"/classify", "1.2.3.4", [])
     text = metrics.exposition().decode()
     line = 'gateway_requests_total{method="*",route="/classify",status="429"} 3.0'
     assert line in text
