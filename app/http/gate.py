@@ -53,10 +53,12 @@ class OverloadGate:
         if method != "POST" or path not in _GATED:
             return None
         client = self._callers.client(headers, peer)
-        error = None if client is None else self._verdict(client)
+        if client is None:
+            return None
+        error = self._verdict(client)
         if error is None:
             return None
-        self._refusals.note(error, route=path.decode(), peer=client or "")
+        self._refusals.note(error, route=path.decode(), peer=client)
         return self._response(error)
 
     def _response(self, error: OverloadedError) -> bytes:

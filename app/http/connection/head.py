@@ -114,7 +114,7 @@ def parse_head(data: bytes) -> Head:
     version = parser.get_http_version()
     named = _named(fields.headers)
     _check(version, named)
-    raw_path, query = _split(fields.target)
+    raw_path, query = _split(fields.target, named.get(b"host", []))
     path = raw_path.decode("ascii")
     return Head(
         method=parser.get_method().decode("ascii"),
@@ -159,8 +159,12 @@ def _check(version: str, named: dict[bytes, list[bytes]]) -> None:
         raise RequestError("chunked is the only transfer coding")
 
 
-def _split(target: bytes) -> tuple[bytes, bytes]:
-    """Path and query of a request target in origin form or absolute form."""
+def _split(target: bytes, hosts: list[bytes]) -> tuple[bytes, bytes]:
+    """Path and query of a request target in origin form or absolute form.
+
+    The latter names a host too, which counts (RFC 9112, 3.2.2): one that is not the Host header's
+    would get past whoever looks at the header only.
+    """
     if target.startswith(_SLASH) and _FRAGMENT not in target:
         path, _, query = target.partition(_QUERY)
         return path, query
@@ -170,6 +174,9 @@ def _split(target: bytes) -> tuple[bytes, bytes]:
         raise RequestError("the request target is not a URL") from error
     if not url.path:
         raise RequestError("the request target has no path")
+    host = target.partition(b"://")[2].partition(_SLASH)[0]
+    if any(each.lower() != host.lower() for each in hosts):
+        raise RequestError("the request target and the Host header name different hosts")
     return url.path, url.query or b""
 
 

@@ -92,6 +92,13 @@ def test_whether_a_connection_stays(lines, keep_alive):
     assert parse_head(lines + b"\r\n").keep_alive == keep_alive
 
 
+def test_a_target_that_names_another_host_than_the_header_is_refused():
+    assert parse_head(b"GET http://X:80/a?b HTTP/1.1\r\nHost: x:80\r\n\r\n").path == "/a"
+    for target in (b"http://evil.org/", b"http://x:81/", b"http://x@evil.org/", b"http://evil/x/"):
+        with pytest.raises(RequestError, match="different hosts"):
+            parse_head(b"GET " + target + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+
+
 def test_an_offer_to_upgrade_changes_nothing():
     offer = HEAD[:-2] + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
     assert parse_head(offer).content_length == 3
