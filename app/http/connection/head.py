@@ -165,7 +165,8 @@ def _split(target: bytes, hosts: list[bytes]) -> tuple[bytes, bytes]:
     The latter names a host too, which counts (RFC 9112, 3.2.2): one that is not the Host header's
     would get past whoever looks at the header only.
     """
-    if target.startswith(_SLASH) and _FRAGMENT not in target:
+    is_absolute = not target.startswith(_SLASH)
+    if not is_absolute and _FRAGMENT not in target:
         path, _, query = target.partition(_QUERY)
         return path, query
     try:
@@ -175,7 +176,7 @@ def _split(target: bytes, hosts: list[bytes]) -> tuple[bytes, bytes]:
     if not url.path:
         raise RequestError("the request target has no path")
     host = target.partition(b"://")[2].partition(_SLASH)[0]
-    if any(each.lower() != host.lower() for each in hosts):
+    if is_absolute and any(each.lower() != host.lower() for each in hosts):
         raise RequestError("the request target and the Host header name different hosts")
     return url.path, url.query or b""
 
