@@ -29,6 +29,8 @@ from app.log import get_logger
 from app.metrics.answers import AnswerMetrics
 from app.metrics.decoding import DecodingMetrics
 from app.metrics.gateway import Metrics
+from app.metrics.model_server import ModelServerMetrics
+from app.metrics.queueing import QueueingMetrics
 from app.model_server.pool import ModelServerPool
 from app.settings.answers import AnswerSettings
 from app.settings.decoding import DecodingSettings
@@ -78,14 +80,7 @@ def build_classification(
 
     `lag` says how late the event loop is, in seconds.
     """
-    server = ModelServerPool(
-        settings.model_server_url,
-        client_class(settings.model_server_url.scheme),
-        calls_per_address=settings.max_in_flight_batches,
-        observer=metrics.model_server,
-        resolve_interval_seconds=settings.resolve_interval_seconds,
-        tls=settings.load_model_server_tls(),
-    )
+    server = _server(settings, metrics.model_server)
     shares = by_model(settings.split, settings.model_name)
     catalog = Catalog(
         server,
@@ -95,21 +90,8 @@ def build_classification(
     )
     decode_pool = _decode_pool(settings, metrics.decoding, clock)
     decoder = Decoder(decode_pool, row_encoding=server.row_encoding, clock=clock)
-    batcher = Batcher(
-        partial(ask_lane, server),
-        max_batch_size=settings.max_batch_size,
-        max_batch_seconds=settings.max_batch_seconds,
-        queue_seconds=settings.target_queue_seconds,
-        slots=server.slots,
-        clock=clock,
-        on_batch=metrics.queueing.batch_size.observe,
-    )
-    limit = ConcurrencyLimit(
-        most=lambda: _most_images(batcher, settings),
-        floor=lambda: batcher.items_to_stay_busy,
-        queue_seconds=settings.target_queue_seconds,
-        clock=clock,
-    )
+    batcher = _batcher(settings, server, metrics.queueing, clock)
+    limit = _limit(settings, batcher, clock)
     admission = Admission(limit, max_images=settings.max_queue, clock=clock, lag=lag)
     inference = Inference(catalog, decoder, batcher)
     mirror = Mirror(
@@ -143,6 +125,45 @@ def build_classification(
     )
     return Classification(
         server, catalog, decode_pool, batcher, mirror, classifier, admission, readiness
+    )
+
+
+def _server(settings: Settings, metrics: ModelServerMetrics) -> ModelServerPool:
+    return ModelServerPool(
+        settings.model_server_url,
+        client_class(settings.model_server_url.scheme),
+        calls_per_address=settings.max_in_flight_batches,
+        observer=metrics,
+        resolve_interval_seconds=settings.resolve_interval_seconds,
+        tls=settings.load_model_server_tls(),
+    )
+
+
+def _batcher(
+    settings: QueueingSettings,
+    server: ModelServerPool,
+    metrics: QueueingMetrics,
+    clock: Callable[[], float],
+) -> RowBatcher:
+    return Batcher(
+        partial(ask_lane, server),
+        max_batch_size=settings.max_batch_size,
+        max_batch_seconds=settings.max_batch_seconds,
+        queue_seconds=settings.target_queue_seconds,
+        slots=server.slots,
+        clock=clock,
+        on_batch=metrics.batch_size.observe,
+    )
+
+
+def _limit(
+    settings: QueueingSettings, batcher: RowBatcher, clock: Callable[[], float]
+) -> ConcurrencyLimit:
+    return ConcurrencyLimit(
+        most=lambda: _most_images(batcher, settings),
+        floor=lambda: batcher.items_to_stay_busy,
+        queue_seconds=settings.target_queue_seconds,
+        clock=clock,
     )
 
 

@@ -29,15 +29,6 @@ class Decoder:
         )
 
     @property
-    def waiting(self) -> int:
-        """Images that no worker has yet."""
-        return self._pool.waiting
-
-    def predicted_wait_seconds(self, client: str) -> float:
-        """How long a further image of this client would wait for a worker."""
-        return self._pool.predicted_wait_seconds(client)
-
-    @property
     def trouble(self) -> str | None:
         """Why no image can be decoded, if none can; for readiness."""
         seconds = self._pool.stalled_seconds
