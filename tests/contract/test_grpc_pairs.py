@@ -60,6 +60,13 @@ DIFFERENCES = {
         ),
     ),
 }
+# Nodes that do not depend on each other run in any order, there as here: id -> what is said if
+# another one fails first.
+OTHER_ORDERS = {
+    "fuzz-185": (
+        "Incompatible shapes: [3] vs. [2]\n\t [[{{function_node __inference_multi_276}}{{node mul}}]]"
+    ),
+}
 RESPONSES = {
     message.DESCRIPTOR.name: message
     for message in (
@@ -100,7 +107,8 @@ def test_answers_as_recorded(channel, pair, is_real_server):
         actual = ("OK", "")
     except grpc.RpcError as error:
         body, actual = None, (error.code().name, error.details())
-    assert (expected["code"], expected["details"]) == actual
+    details = OTHER_ORDERS.get(pair["id"], expected["details"])
+    assert actual in {(expected["code"], expected["details"]), (expected["code"], details)}
     if body is not None:
         message = RESPONSES[expected["message"]]
         assert canonical(message, base64.b64decode(expected["base64"])) == canonical(message, body)
