@@ -64,7 +64,8 @@ DIFFERENCES = {
 # another one fails first.
 OTHER_ORDERS = {
     "fuzz-185": (
-        "Incompatible shapes: [3] vs. [2]\n\t [[{{function_node __inference_multi_276}}{{node mul}}]]"
+        "Incompatible shapes: [3] vs. [2]\n\t "
+        "[[{{function_node __inference_multi_276}}{{node mul}}]]"
     ),
 }
 RESPONSES = {
