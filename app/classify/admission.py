@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -60,7 +60,8 @@ class Admission:
         self._lag = lag
         self._held: dict[str, int] = {}
         self._fresh: deque[tuple[float, Reservation]] = deque()
-        self._promised = 0
+        self._promised: Counter[str] = Counter()
+        self._promises = 0
         self._refusals: dict[int, OverloadedError] = {}
         """Verdicts by their whole seconds, made once: under overload there are thousands."""
         self.arriving = 0
@@ -79,9 +80,10 @@ class Admission:
             if seconds not in self._refusals:
                 self._refusals[seconds] = _overloaded(seconds)
             return self._refusals[seconds]
-        if not self._promised:
+        if not self._promises:
             asyncio.get_running_loop().call_soon(self._forget_promises)
-        self._promised += 1
+        self._promised[client] += 1
+        self._promises += 1
         return None
 
     @contextmanager
@@ -145,9 +147,9 @@ class Admission:
     def _is_refused(self, client: str) -> bool:
         if self._room() > 0:
             return False
-        busy = self.images + self.arriving + self._promised
+        busy = self.images + self.arriving + self._promises
         share = max(1, self._limit.images // self._clients(client))
-        holds = self._held.get(client, 0) + self._promised  # whose the promises are is not kept
+        holds = self._held.get(client, 0) + self._promised[client]
         return holds >= share or busy >= self._most_overcommitted()
 
     def _room(self) -> int:
@@ -155,7 +157,7 @@ class Admission:
         now = self._clock()
         while self._fresh and self._fresh[0][0] <= now:
             self._fresh.popleft()[1].stop_waiting()
-        return self._limit.images - self.images - self.arriving - self._promised
+        return self._limit.images - self.images - self.arriving - self._promises
 
     def _clients(self, client: str) -> int:
         """Clients that hold places, this one included."""
@@ -176,7 +178,8 @@ class Admission:
             del self._held[client]
 
     def _forget_promises(self) -> None:
-        self._promised = 0
+        self._promised.clear()
+        self._promises = 0
 
 
 def _overloaded(retry_after_seconds: int) -> OverloadedError:

@@ -119,6 +119,11 @@ async def test_a_verdict_promises_a_place_until_the_loops_next_turn(bench):
     assert not bench.is_refused()
 
 
+async def test_what_one_client_was_promised_is_not_held_against_another(bench):
+    assert [bench.admission.verdict("flood") is None for _ in range(6)] == [True] * 4 + [False] * 2
+    assert bench.admission.verdict("modest") is None
+
+
 @pytest.mark.parametrize(("rate", "seconds"), [(0.0, 1), (100.0, 1), (1.0, 4), (0.01, 30)])
 def test_come_again_when_what_is_in_progress_is_done(bench, rate, seconds):
     bench.fill(4)
