@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import fixture_models
-from tests.support.model_server import models_config, running_model_server
+from tests.support.model_server import models_config, running_model_server, wait_until_available
 
 
 def pytest_addoption(parser):
@@ -51,6 +51,7 @@ def model_server(request, tmp_path_factory):
         "--enable_reload_config",
     ]
     with running_model_server(directory, *flags) as server:
+        wait_until_available(server, "mv")
         yield ServerUnderTest(server.rest_url, server.grpc_address)
 
 

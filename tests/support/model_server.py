@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from protocol.blocking import BlockingClient
+from protocol.models import State
 from tests.support.processes import Process, answers, free_ports, python_module, wait_until
 
 _ATTEMPTS = 3
@@ -87,6 +89,16 @@ def running_model_server(
         finally:
             server.process.end()
     raise AssertionError(f"no free port in {_ATTEMPTS} attempts")
+
+
+def wait_until_available(server: RunningModelServer, model: str) -> None:
+    """All versions: ports open when each model has one of those that are asked for."""
+    with BlockingClient(server.url("grpc"), timeout_seconds=30) as client:
+        wait_until(
+            lambda: {each.state for each in client.statuses(model)} == {State.AVAILABLE},
+            seconds=60,
+            what=f"all versions of {model}",
+        )
 
 
 def _start(

@@ -14,7 +14,7 @@ from protocol.client import AnswerError, CallError
 from protocol.codes import Code
 from protocol.models import ModelSpec, State, VersionStatus
 from tests.support import fixture_models
-from tests.support.model_server import models_config, running_model_server
+from tests.support.model_server import models_config, running_model_server, wait_until_available
 
 IMAGES = np.arange(2 * 8 * 8 * 3, dtype=np.uint8).reshape(2, 8, 8, 3)
 
@@ -40,6 +40,7 @@ def server(tmp_path_factory, worker_id):
     )
     flags = (f"--model_config_file={config}", "--allow_version_labels_for_unavailable_models")
     with running_model_server(directory, *flags) as running:
+        wait_until_available(running, "mv")
         yield running
 
 
