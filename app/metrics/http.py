@@ -85,12 +85,12 @@ class HttpMetrics:
 
         Three counters with their locks would be a twentieth of what a refusal costs.
         """
-        for (route, method, status, problem, refusal), count in self._tally.items():
+        tally, self._tally = self._tally, {}
+        for (route, method, status, problem, refusal), count in tally.items():
             self._requests.labels(route, method, str(status)).inc(count)
             self._problems.labels(problem).inc(count)
             if refusal is not None:
                 self._refusals.labels(refusal).inc(count)
-        self._tally.clear()
 
     def refused(self, refusal: Refusal | None) -> None:
         """A request, or a file of a batch, was refused for that reason; None: it was not."""
