@@ -12,6 +12,7 @@ Strings are `str` in which bytes that are not UTF-8 are surrogate escapes (PEP 3
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -65,10 +66,9 @@ def loads(body: bytes) -> Any:
     document = body.removeprefix(_BYTE_ORDER_MARK)
     text = document.decode("utf-8", "surrogateescape")
     try:
-        try:
+        with suppress(UnicodeEncodeError):  # and left before the next try: see _first_value
             return _first_value(text, _Decoder)
-        except UnicodeEncodeError:
-            return _first_value(_hidden(text), _FindingDecoder)
+        return _first_value(_hidden(text), _FindingDecoder)
     except _SyntaxError as error:
         problem = _WORDS.get(error.problem, error.problem)
         if problem == "Invalid value." and _STARTS_NOTHING.fullmatch(text, 0, error.at + 1):
@@ -113,7 +113,10 @@ def _hidden(text: str) -> str:
 
 
 def _first_value(text: str, decoder_class: type[_Decoder]) -> Any:
-    """The value at the start of a text; UnicodeEncodeError when there are surrogates in it."""
+    """The value at the start of a text; UnicodeEncodeError when there are surrogates in it.
+
+    Must not run while another exception is handled: RapidJSON then says "too deep" without where.
+    """
     decoder = decoder_class(number_mode=rapidjson.NM_NATIVE | rapidjson.NM_NAN)
     try:
         return decoder(text)

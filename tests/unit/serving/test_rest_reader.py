@@ -42,6 +42,8 @@ def parse_error(text):
         (b"[" * 1_000, "Invalid value. at offset: 1000"),
         (b"[" * 100_000, "The document is nested too deep. at offset: 1001"),
         (b'{"a":' * 100_000, "The document is nested too deep. at offset: 5001"),
+        (b"[" * 1_001 + b"\xff", "The document is nested too deep. at offset: 1001"),
+        (b'{"\xff":' * 1_001, "The document is nested too deep. at offset: 5001"),
         (b'["a', "Missing a closing quotation mark in string. at offset: 3"),
         (b'["\n"]', "Invalid escape character in string. at offset: 2"),
         (b'["\\q"]', "Invalid escape character in string. at offset: 2"),
