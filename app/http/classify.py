@@ -13,12 +13,19 @@ from pydantic_core import to_json
 
 from app.classify.answers import Answered, Classification
 from app.errors import GatewayError, RequestError, RequestTimeoutError, let_go_of_frames
-from app.http.dependencies import DeadlineDep, QueryDep, record_of, services_of
+from app.http.departure import ClientGoneError
+from app.http.dependencies import (
+    DeadlineDep,
+    QueryDep,
+    departure_of,
+    record_of,
+    services_of,
+)
 from app.http.problems import problem_body
 from app.http.record import RequestRecord
 from app.http.schemas import BatchAnswer, ClassifyAnswer
 from app.http.services import Services
-from app.http.uploads import ClientGoneError, Upload, read_image, read_images
+from app.http.uploads import Upload, read_image, read_images
 from app.tracing import span
 
 router = APIRouter(tags=["classify"])
@@ -74,14 +81,15 @@ async def classify(request: Request, query: QueryDep, deadline: DeadlineDep) -> 
             upload = await _in_time(reading, deadline)
             place.arrived()
             record.facts.update(image_bytes=len(upload.data), model=query.spec.name)
-            work = services.classifier.classify(
-                upload.data,
-                query,
-                started_at=record.started_at,
-                deadline=deadline,
-                client=record.client,
-            )
-            return _answer(record, await _unless_abandoned(request, work))
+            with departure_of(request).ends_work():
+                answered = await services.classifier.classify(
+                    upload.data,
+                    query,
+                    started_at=record.started_at,
+                    deadline=deadline,
+                    client=record.client,
+                )
+            return _answer(record, answered)
     except ClientGoneError:
         return _abandoned(record)
 
@@ -131,9 +139,11 @@ async def classify_batch(request: Request, query: QueryDep, deadline: DeadlineDe
             image_bytes = sum(len(upload.data) for upload in uploads)
             record.facts.update(image_bytes=image_bytes, model=query.spec.name)
             record.charge(len(uploads) - 1)
-            with services.admission.widen(record.client, len(uploads) - 1) as further:
-                work = _each(services, record, uploads, query, deadline, width=1 + further)
-                items = await _unless_abandoned(request, work)
+            with (
+                services.admission.widen(record.client, len(uploads) - 1) as further,
+                departure_of(request).ends_work(),
+            ):
+                items = await _each(services, record, uploads, query, deadline, width=1 + further)
     except ClientGoneError:
         return _abandoned(record)
     record.facts.update(files=len(items), failed=sum("problem" in item for item in items))
@@ -204,23 +214,6 @@ async def _in_time(reading: Coroutine[Any, Any, _T], deadline: float) -> _T:
                 return await reading
     except TimeoutError as error:
         raise RequestTimeoutError("the body did not arrive within the deadline") from error
-
-
-async def _unless_abandoned(
-    request: Request, work: Coroutine[Any, Any, _T] | asyncio.Future[_T]
-) -> _T:
-    """Run the work, but stop when the client closes the connection: nobody would read it."""
-    task = asyncio.ensure_future(work)
-    watch = asyncio.ensure_future(request.receive())
-    try:
-        await asyncio.wait((task, watch), return_when=asyncio.FIRST_COMPLETED)
-        if not task.done() and watch.result()["type"] == "http.disconnect":
-            raise ClientGoneError
-        return await task
-    finally:
-        watch.cancel()
-        if not task.done():
-            task.cancel()
 
 
 def _abandoned(record: RequestRecord) -> Response:

@@ -12,6 +12,7 @@ from fastapi import Depends, Header, Query, Request
 
 from app.classify.classifier import Query as ClassifyQuery
 from app.errors import InvalidParameterError
+from app.http.departure import DEPARTURE, Departure
 from app.http.record import RequestRecord
 from app.http.services import Services
 from protocol.models import ModelSpec
@@ -31,6 +32,12 @@ def services_of(request: Request) -> Services:
 def record_of(request: Request) -> RequestRecord:
     """The request's notebook."""
     found: RequestRecord = request.state.record
+    return found
+
+
+def departure_of(request: Request) -> Departure:
+    """Tells that the client has gone; never, where the server does not say so."""
+    found: Departure = request.scope["state"].get(DEPARTURE) or Departure()
     return found
 
 

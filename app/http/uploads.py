@@ -16,14 +16,11 @@ from starlette.requests import Request
 
 from app.errors import PayloadTooLargeError, RequestError, UnsupportedMediaTypeError
 from app.http.buffers import Holding
+from app.http.departure import ClientGoneError
 from app.http.form import Form
 
 _FORM: Final = "multipart/form-data"
 _BINARY: Final = "application/octet-stream"
-
-
-class ClientGoneError(Exception):
-    """The client closed the connection before its body was complete; nobody waits for an answer."""
 
 
 @dataclass(frozen=True, slots=True)

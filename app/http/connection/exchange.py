@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 from starlette.types import ASGIApp, Message, Scope
 
 from app.http.connection.head import Head
+from app.http.departure import DEPARTURE, Departure
 
 _log = logging.getLogger("uvicorn.error")
 
@@ -63,6 +64,7 @@ class Exchange:
         self._line = line
         self._head = head
         self._scope = scope
+        self._departure = scope["state"][DEPARTURE] = Departure()
         self._chunks: list[bytes] = []
         self._more_body = has_body
         self._news = asyncio.Event()
@@ -112,6 +114,7 @@ class Exchange:
     def disconnected(self) -> None:
         """The client is gone."""
         self._is_disconnected = True
+        self._departure.happen()
         self._chunks = []
         self._news.set()
 
