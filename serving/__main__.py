@@ -70,6 +70,7 @@ def _start_and_wait(server: Server) -> BaseException | None:
     lock = threading.Lock()
     failures: list[BaseException] = []
     is_stopping = False
+    waiting = threading.get_ident()
 
     def start() -> None:
         try:
@@ -78,7 +79,9 @@ def _start_and_wait(server: Server) -> BaseException | None:
             with lock:
                 if not is_stopping:
                     failures.append(error)
-                    os.kill(os.getpid(), signal.SIGTERM)
+                    # Not to the process: while nobody waits yet, the system would give it to a
+                    # thread that a library has started, and that ends everything unsaid.
+                    signal.pthread_kill(waiting, signal.SIGTERM)
 
     threading.Thread(target=start, name="start").start()
     signal.sigwait(_STOP_SIGNALS)

@@ -1,6 +1,7 @@
 """Options that turn skips into failures, where a missing tool would hide a missing check."""
 
 import shutil
+import signal
 from pathlib import PurePosixPath
 
 import pytest
@@ -30,6 +31,12 @@ class _FilesAndFolders(LoadScopeScheduling):
     def _split_scope(self, nodeid):
         file = PurePosixPath(nodeid.split("::", 1)[0])
         return str(file.parent) if str(file.parent) in ONE_WORKER else str(file)
+
+
+def pytest_configure():
+    """Let Ctrl-C reach the programs under test: what is started with `&` in a script ignores it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_xdist_make_scheduler(config, log):

@@ -57,9 +57,24 @@ def test_protocol_and_the_server_import(environment):
     assert (result.returncode, result.stderr) == (0, "")
 
 
-def test_the_server_says_what_is_missing_and_exits(environment, base_path):
+WAITS_LATE = """
+import signal, sys, time
+
+def late(numbers, sigwait=signal.sigwait):
+    time.sleep(1)
+    return sigwait(numbers)
+
+signal.sigwait = late
+from serving.__main__ import main
+sys.exit(main())
+"""
+SERVERS = [python_module("serving"), [sys.executable, "-c", WAITS_LATE]]
+
+
+@pytest.mark.parametrize("server", SERVERS, ids=["as it is", "before it waits for signals"])
+def test_the_server_says_what_is_missing_and_exits(environment, base_path, server):
     flags = ("--port=0", "--model_name=m", f"--model_base_path={base_path}")
-    result = run(python_module("serving", *flags), environment)
+    result = run([*server, *flags], environment)
     assert result.returncode == 255
     assert result.stderr == (
         "Failed to start server. Error: FAILED_PRECONDITION: the engine saved_model cannot be "
