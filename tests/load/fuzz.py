@@ -194,7 +194,8 @@ def _is_problem(answer: Answer) -> bool:
 
 
 def _note_raw(findings: Findings, number: int, made: Case, statuses: list[int]) -> None:
-    findings.outcomes[made.kind][" ".join(map(str, statuses)) or "closed"] += 1
+    each_once = dict.fromkeys(map(str, statuses))  # of a pipeline
+    findings.outcomes[made.kind][" then ".join(each_once) or "closed"] += 1
     if any(status >= 500 for status in statuses):
         findings.wrong.append((number, made.kind, f"5xx: {statuses} {made.request[:200]!r}"))
     if made.is_ambiguous and (len(statuses) > 1 or any(status < 400 for status in statuses)):
