@@ -82,13 +82,16 @@ class BlockingClient:
 def _ended_by_signals(task: asyncio.Task[Any], loop: asyncio.AbstractEventLoop) -> Iterator[None]:
     """Have Ctrl-C and SIGTERM cancel the task; what they mean otherwise happens after the block.
 
+    A second one does not wait for that.
     An exception that a handler raises inside of an event loop may meet code that keeps it. And
     `Runner.run` forgets a Ctrl-C when the task ends with an exception of its own: an exporter that
     polled a server which was not there yet went on, and published.
     """
     received: list[int] = []
 
-    def receive(number: int, _: object) -> None:
+    def receive(number: int, frame: FrameType | None) -> None:
+        if received:
+            handlers[number](number, frame)
         received.append(number)
         task.cancel()
         loop.call_soon_threadsafe(lambda: None)  # or it sleeps on

