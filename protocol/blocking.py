@@ -83,9 +83,10 @@ def _ended_by_signals(task: asyncio.Task[Any], loop: asyncio.AbstractEventLoop) 
     """Have Ctrl-C and SIGTERM cancel the task; what they mean otherwise happens after the block.
 
     A second one does not wait for that.
+
     An exception that a handler raises inside of an event loop may meet code that keeps it. And
     `Runner.run` forgets a Ctrl-C when the task ends with an exception of its own: an exporter that
-    polled a server which was not there yet went on, and published.
+    polled a server which was not there yet went on.
     """
     received: list[int] = []
 

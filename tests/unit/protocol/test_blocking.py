@@ -58,19 +58,7 @@ def refusing_to_stop(number):
     return statuses
 
 
-def stuck(number):
-    async def statuses(*_, **__):
-        loop = asyncio.get_running_loop()
-        loop.call_soon(signal.raise_signal, number)
-        with suppress(asyncio.CancelledError):
-            await loop.create_future()
-        loop.call_soon(signal.raise_signal, number)
-        await asyncio.shield(loop.create_future())  # cancelled no more
-
-    return statuses
-
-
-CALLS = [about_to_fail, about_to_answer, waiting, refusing_to_stop, stuck]
+CALLS = [about_to_fail, about_to_answer, waiting, refusing_to_stop]
 
 
 @pytest.fixture(params=[signal.SIGINT, signal.SIGTERM])
@@ -89,6 +77,24 @@ def test_a_signal_ends_a_call_at_any_moment(monkeypatch, number, call):
         monkeypatch.undo()
         with pytest.raises(CallError):
             client.statuses("m")
+
+
+def test_a_second_signal_does_not_wait_for_a_call_that_goes_on(monkeypatch, number):
+    signals = []
+
+    async def statuses(*_, **__):
+        with suppress(asyncio.CancelledError):
+            signal.raise_signal(number)
+            await asyncio.sleep(0)
+        signals.append("first")
+        signal.raise_signal(number)
+        signals.append("second")
+
+    monkeypatch.setattr(RestClient, "statuses", statuses)
+    client = BlockingClient("http://127.0.0.1:1", timeout_seconds=5)
+    with client, pytest.raises(EndedError):
+        client.statuses("m")
+    assert signals == ["first"]
 
 
 def test_what_is_not_handled_here_stays_with_the_system(monkeypatch):
