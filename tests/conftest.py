@@ -11,6 +11,7 @@ from xdist.scheduler import LoadScopeScheduling
 REQUIREMENTS = {
     "browser": ("chromium", "chromium-browser", "google-chrome"),
     "promtool": ("promtool",),
+    "nginx": ("nginx", "/usr/sbin/nginx"),
 }
 
 # An example that takes long, or is long in the making, says that the machine is busy.
@@ -83,3 +84,8 @@ def chromium(request):
 @pytest.fixture(scope="session")
 def promtool(request):
     return program(request, "promtool")
+
+
+@pytest.fixture(scope="session")
+def nginx_program(request):
+    return program(request, "nginx")

@@ -119,16 +119,13 @@ http {{
 
 
 @pytest.fixture(scope="module")
-def nginx(gateway, tmp_path_factory):
-    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    if program is None:
-        pytest.skip("needs nginx")
+def nginx(gateway, nginx_program, tmp_path_factory):
     folder = tmp_path_factory.mktemp("nginx")
     (port,) = free_ports(1)
     folder.joinpath("nginx.conf").write_text(
         NGINX.format(folder=folder, port=port, url=gateway.url)
     )
-    command = [program, "-p", str(folder), "-e", "stderr", "-c", str(folder / "nginx.conf")]
+    command = [nginx_program, "-p", str(folder), "-e", "stderr", "-c", str(folder / "nginx.conf")]
     with running(command, folder / "log"):
         url = f"http://127.0.0.1:{port}"
         wait_until(lambda: answers(url), "nginx answers", seconds=20)
