@@ -14,13 +14,7 @@ from pydantic_core import to_json
 from app.classify.answers import Answered, Classification
 from app.errors import GatewayError, RequestError, RequestTimeoutError, let_go_of_frames
 from app.http.departure import ClientGoneError
-from app.http.dependencies import (
-    DeadlineDep,
-    QueryDep,
-    departure_of,
-    record_of,
-    services_of,
-)
+from app.http.dependencies import DeadlineDep, QueryDep, departure_of, record_of, services_of
 from app.http.problems import problem_body
 from app.http.record import RequestRecord
 from app.http.schemas import BatchAnswer, ClassifyAnswer

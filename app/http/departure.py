@@ -22,15 +22,16 @@ class ClientGoneError(Exception):
 class Departure:
     """Whether one request's client has gone, and what ends when it does."""
 
-    __slots__ = ("_has_happened", "_task")
+    __slots__ = ("_task", "has_happened")
 
     def __init__(self) -> None:
-        self._has_happened = False
+        self.has_happened = False
+        """Whether the connection is closed."""
         self._task: asyncio.Task[Any] | None = None
 
     def happen(self) -> None:
         """The connection is closed. Called in the event loop, at any time and more than once."""
-        self._has_happened = True
+        self.has_happened = True
         if self._task is not None:
             self._task.cancel()
             self._task = None
@@ -42,7 +43,7 @@ class Departure:
         Raises:
             ClientGoneError: it went before or in the block, and nobody else cancelled the task.
         """
-        if self._has_happened:
+        if self.has_happened:
             raise ClientGoneError
         task = self._task = asyncio.current_task()
         try:
@@ -56,4 +57,4 @@ class Departure:
 
     def _cancelled(self, task: asyncio.Task[Any] | None) -> bool:
         """Whether it was we who cancelled the task, and nobody else."""
-        return self._has_happened and task is not None and task.uncancel() == 0
+        return self.has_happened and task is not None and task.uncancel() == 0

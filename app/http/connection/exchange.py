@@ -71,7 +71,6 @@ class Exchange:
         if not has_body:
             self._news.set()
         self._error: Exception | None = None
-        self._is_disconnected = False
         self.awaits_continue = head.expects_continue and has_body
         self.buffered_bytes = 0
         # The answer
@@ -94,7 +93,7 @@ class Exchange:
             _log.exception("the application failed")
             self._line.abort()
             return
-        if not self.is_complete and not self._is_disconnected:
+        if not self.is_complete and not self._departure.has_happened:
             _log.error("the application returned without a complete answer")
             self._line.abort()
 
@@ -113,7 +112,6 @@ class Exchange:
 
     def disconnected(self) -> None:
         """The client is gone."""
-        self._is_disconnected = True
         self._departure.happen()
         self._chunks = []
         self._news.set()
@@ -123,12 +121,12 @@ class Exchange:
         if self.awaits_continue and not self.is_started:
             self.awaits_continue = False
             self._line.write(_CONTINUE)
-        if not (self._is_disconnected or self.is_complete):
+        if not (self._departure.has_happened or self.is_complete):
             await self._news.wait()
             self._news.clear()
         if self._error is not None:
             raise self._error
-        if self._is_disconnected or self.is_complete:
+        if self._departure.has_happened or self.is_complete:
             return {"type": "http.disconnect"}
         chunks, self._chunks = self._chunks, []
         self.buffered_bytes = 0
@@ -143,7 +141,7 @@ class Exchange:
     async def send(self, message: Message) -> None:
         """ASGI: the answer's start, then its body."""
         await self._line.drain()
-        if self._is_disconnected:
+        if self._departure.has_happened:
             return
         if not self.is_started:
             self._begin(message)
