@@ -30,9 +30,13 @@ class FailedError(ExporterError):
 
 
 class RefusedError(ExporterError):
-    """The gate will not publish this version."""
+    """The gate will not publish this version; `step` names what found out, in one or two words."""
 
     exit_code: ClassVar[int] = 4
+
+    def __init__(self, message: str, *, step: str = "source") -> None:
+        super().__init__(message)
+        self.step = step
 
 
 def first_line(error: BaseException) -> str:

@@ -27,6 +27,10 @@ class Reporter(Protocol):
         """So much of a file has arrived."""
         ...
 
+    def advance(self, text: str, done: int, total: int) -> None:
+        """So much of a long step is done: images, batches, versions."""
+        ...
+
 
 class SilentReporter:
     """Says nothing."""
@@ -38,6 +42,9 @@ class SilentReporter:
         """Say nothing."""
 
     def download(self, name: str, percent: int) -> None:
+        """Say nothing."""
+
+    def advance(self, text: str, done: int, total: int) -> None:
         """Say nothing."""
 
 
@@ -57,6 +64,9 @@ class _BarReporter:
     def download(self, name: str, percent: int) -> None:
         self._progress.update(self._task, description=f"downloading {name}: {percent} %")
 
+    def advance(self, text: str, done: int, total: int) -> None:
+        self._progress.update(self._task, description=f"{text}: {done} of {total}")
+
 
 class _LineReporter:
     def __init__(self, console: Console, steps: int) -> None:
@@ -74,6 +84,11 @@ class _LineReporter:
     def download(self, name: str, percent: int) -> None:
         if percent % _LINE_EVERY_PERCENT == 0:
             self._say(f"      downloading {name}: {percent} %")
+
+    def advance(self, text: str, done: int, total: int) -> None:
+        quarters = 4 * done // total, 4 * (done - 1) // total
+        if quarters[0] != quarters[1]:
+            self._say(f"      {text}: {done} of {total}")
 
     def _say(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -12,7 +12,7 @@ from typing import Final, NoReturn
 import typer
 
 from exporter.cli import commands
-from exporter.errors import ExporterError, FailedError
+from exporter.errors import ExporterError, FailedError, RefusedError
 
 _SIGTERM_EXIT_CODE: Final = 128 + signal.SIGTERM
 
@@ -48,8 +48,11 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         create_app()()
+    except RefusedError as error:
+        print(f"error: refused ({error.step}): {error}", file=sys.stderr)  # noqa: T201 - one plain line, never wrapped
+        sys.exit(error.exit_code)
     except ExporterError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201 - one plain line, never wrapped
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201 - as above
         sys.exit(error.exit_code)
     except OSError as error:  # a full disk, a folder that is not ours: no traceback says it better
         print(f"error: {error.filename or 'file system'}: {error.strerror}", file=sys.stderr)  # noqa: T201 - as above
