@@ -1,21 +1,24 @@
 """`demo`: train, measure, export."""
 
+# ruff: noqa: PLC0415 - TensorFlow is imported where the model is trained
+
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from contract.card import Source
-from exporter import digits, export
-from exporter.options import ExportOptions, GoldenFile
+from exporter import export
+from exporter.export import Build
+from exporter.options import DIGITS_EPOCHS, ExportOptions, GoldenFile
 from exporter.progress import Reporter
 from exporter.settings import Settings
-from exporter.sources.keras_file import from_keras, weights_digest
-from exporter.sources.labels import ClassName
-from exporter.sources.network import Network
 
-STEPS: Final = digits.EPOCHS + 2 + export.STEPS
+if TYPE_CHECKING:
+    from exporter.sources.network import Network
+
+STEPS: Final = DIGITS_EPOCHS + 2 + export.STEPS
 _GOLDEN_DIGITS: Final = 24
 
 
@@ -28,40 +31,63 @@ class DemoFiles:
 
 
 def publish_demo(
-    name: str, base_path: Path, files: DemoFiles, settings: Settings, report: Reporter
+    name: str,
+    base_path: Path,
+    files: DemoFiles,
+    settings: Settings,
+    report: Reporter,
+    build: Build = export.build_here,
 ) -> export.Published:
     """Train on the digits and publish the model.
 
     Raises:
         ExporterError: the export failed or was refused.
     """
-    report.step("drawing 1797 digits")
-    data = digits.load()
-    report.step(f"training, epoch 1 of {digits.EPOCHS}")
-
-    def on_epoch(finished: int) -> None:
-        if finished < digits.EPOCHS:
-            report.step(f"training, epoch {finished + 1} of {digits.EPOCHS}")
-
-    model = digits.train(data, on_epoch)
-    report.step("measuring accuracy on held-out digits")
-    evaluation = digits.evaluate(model, data.held_out)
-    if files.keras_file:
-        model.save(files.keras_file)
-    if files.held_out_folder:
-        digits.write_files(data.held_out, files.held_out_folder)
     options = ExportOptions(
-        name=name,
-        base_path=base_path,
-        golden_files=tuple(GoldenFile(".png", d.png) for d in data.held_out[:_GOLDEN_DIGITS]),
-        parity_bound=settings.parity_bound,
-        evaluation=evaluation,
-        preprocess="none",
+        name=name, base_path=base_path, parity_bound=settings.parity_bound, preprocess="none"
     )
-    return export.export(lambda _: _network(model), options, settings, report)
+    return export.export(TrainedDigits(files), options, settings, report, build)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedDigits:
+    """The demonstration model as a source: trained when it is loaded."""
+
+    files: DemoFiles
+
+    def __call__(self, report: Reporter, /) -> Network:
+        """As `Load`."""
+        from exporter import digits
+
+        report.step("drawing 1797 digits")
+        data = digits.load()
+        report.step(f"training, epoch 1 of {DIGITS_EPOCHS}")
+
+        def on_epoch(finished: int) -> None:
+            if finished < DIGITS_EPOCHS:
+                report.step(f"training, epoch {finished + 1} of {DIGITS_EPOCHS}")
+
+        model = digits.train(data, on_epoch)
+        report.step("measuring accuracy on held-out digits")
+        evaluation = digits.evaluate(model, data.held_out)
+        if self.files.keras_file:
+            model.save(self.files.keras_file)
+        if self.files.held_out_folder:
+            digits.write_files(data.held_out, self.files.held_out_folder)
+        return replace(
+            _network(model),
+            evaluation=evaluation,
+            golden_files=tuple(
+                GoldenFile(".png", digit.png) for digit in data.held_out[:_GOLDEN_DIGITS]
+            ),
+        )
 
 
 def _network(model: Any) -> Network:
+    from exporter import digits
+    from exporter.sources.keras_file import from_keras, weights_digest
+    from exporter.sources.labels import ClassName
+
     source = Source(
         kind="keras",
         name="digits demo",

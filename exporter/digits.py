@@ -23,10 +23,10 @@ from sklearn.model_selection import train_test_split
 from contract.card import Evaluation
 from contract.pixels import ImageSpec, decode
 from exporter.options import DIGITS
+from exporter.options import DIGITS_EPOCHS as EPOCHS
 
 LABELS: Final = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 IMAGE: Final = ImageSpec(height=32, width=32)
-EPOCHS: Final = 14
 
 _SEED: Final = 7
 _HELD_OUT_FRACTION: Final = 0.2

@@ -6,11 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from contract.card import Evaluation, Task
+from contract.card import Task
 
 DEFAULT_APPLICATION: Final = "MobileNetV2"
+IMAGENET: Final = "imagenet"
+"""Of weights and of labels: Keras' own, downloaded."""
 DIGITS: Final = "digits"
 """The name of the demonstration model, where an application could stand."""
+
+DIGITS_EPOCHS: Final = 14
 
 Preprocess = Literal["none", "tf", "torch", "caffe", "rescale"]
 """none: 0..255 as they are; tf: -1..1; torch: ImageNet mean and deviation; caffe: BGR less the
@@ -36,6 +40,15 @@ class GoldenFile:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class TensorNames:
+    """Which signature, input and output of a SavedModel to use; None: the obvious one."""
+
+    signature: str | None = None
+    input: str | None = None
+    output: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportOptions:
     """What to export and how. None: found out from the source."""
@@ -53,7 +66,4 @@ class ExportOptions:
     k: int | None = None
     freeze: Freeze = "auto"
     golden_dir: Path | None = None
-    golden_files: tuple[GoldenFile, ...] = ()
-    """More golden images, for callers in Python."""
     parity_bound: float
-    evaluation: Evaluation | None = None

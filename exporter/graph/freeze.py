@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 import tensorflow as tf
+from tensorflow.core.framework import graph_pb2
+
+# What tf.lite and TF-TRT freeze with. The function of the same module that does both steps also
+# makes a function of the result, which is two more copies of the weights.
 from tensorflow.python.framework.convert_to_constants import (
-    convert_variables_to_constants_v2,  # what tf.lite and TF-TRT use; there is no public name
+    _FunctionConverterDataInEager,
+    _replace_variables_by_constants,
 )
 
 from exporter.errors import FailedError, RefusedError, first_line
@@ -16,6 +22,23 @@ from exporter.options import Freeze
 
 # A protobuf ends at 2 GiB; the rest of the graph needs room too.
 MAX_FROZEN_BYTES: Final = 1_900_000_000
+
+
+@dataclass(slots=True)
+class Frozen:
+    """A network whose weights are constants."""
+
+    _graph_def: graph_pb2.GraphDef | None
+    input_name: str
+    """Of the uint8 images [N,H,W,3], for example "images:0"."""
+    output_name: str
+    """Of the float32 probabilities [N,C]."""
+
+    def take(self) -> graph_pb2.GraphDef:
+        """The graph, once: it is as large as the weights, and two holders would keep it twice."""
+        graph_def, self._graph_def = self._graph_def, None
+        assert graph_def is not None, "taken already"  # noqa: S101 - a slip of ours, nobody's input
+        return graph_def
 
 
 def trace(score: Callable[[tf.Tensor], tf.Tensor], *, height: int, width: int) -> tuple[Any, int]:
@@ -33,28 +56,26 @@ def trace(score: Callable[[tf.Tensor], tf.Tensor], *, height: int, width: int) -
     return concrete, weight_bytes
 
 
-def freeze(
-    concrete: Any, weight_bytes: int, choice: Freeze
-) -> tuple[Callable[[tf.Tensor], tf.Tensor], bool]:
+def freeze(concrete: Any, weight_bytes: int, choice: Freeze) -> Frozen | None:
     """Fold the variables in, if that is wanted and possible.
 
     Returns:
-        uint8 [N,H,W,3] to float32 [N,C], and whether it is frozen.
+        The frozen network; None: it keeps its variables.
 
     Raises:
         RefusedError: `always`, but too large, or not all of it are variables.
     """
     if choice == "never":
-        return concrete, False
+        return None
     obstacle = _too_large(weight_bytes)
     if obstacle is None:
         frozen = _to_constants(concrete)
         if frozen is not None:
-            return frozen, True
+            return frozen
         obstacle = "the graph holds lookup tables or the like, which are no constants"
     if choice == "always":
-        raise RefusedError(f"{obstacle}; use --freeze auto")
-    return concrete, False
+        raise RefusedError(f"{obstacle}; use --freeze auto", step="freeze")
+    return None
 
 
 def _too_large(weight_bytes: int) -> str | None:
@@ -63,17 +84,19 @@ def _too_large(weight_bytes: int) -> str | None:
     return f"{weight_bytes / 1e9:.1f} GB of weights do not fit into a frozen graph (2 GB)"
 
 
-def _to_constants(concrete: Any) -> Callable[[tf.Tensor], tf.Tensor] | None:
+def _to_constants(concrete: Any) -> Frozen | None:
     try:
         with quiet_native_stderr():
-            frozen = convert_variables_to_constants_v2(concrete)
+            data = _FunctionConverterDataInEager(
+                func=concrete, lower_control_flow=True, aggressive_inlining=False
+            )
+        graph_def, converted = _replace_variables_by_constants(converter_data=data)
     except Exception as error:
         reason = first_line(error)
         raise FailedError(f"the graph cannot be frozen: {reason}; use --freeze never") from error
-    if len(frozen.inputs) != 1:
+    captured = concrete.graph.internal_captures
+    folded = {captured[index].name for index in converted}
+    inputs = [tensor.name for tensor in concrete.inputs if tensor.name not in folded]
+    if len(inputs) != 1:
         return None  # what could not be folded in would have to be fed
-
-    def call(images: tf.Tensor) -> tf.Tensor:
-        return frozen(images)[0]
-
-    return call
+    return Frozen(graph_def, inputs[0], concrete.outputs[0].name)

@@ -1,20 +1,14 @@
-"""What a version must pass to become visible: parity with its source, and a real model server."""
+"""What a staged version must do to become visible: answer as its source, on a real model server."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
-import tensorflow as tf
+from typing import Final
 
 from contract import signatures as names
-from contract.card import ModelCard, Parity
+from contract.card import ModelCard
 from exporter.errors import FailedError, RefusedError
-from exporter.graph.functions import Signatures
-from exporter.graph.scorer import Scorer
-from exporter.options import GoldenFile
 from exporter.proof.goldens import Goldens
 from exporter.proof.model_server_process import command_of, running_model_server
 from exporter.proof.replay import Checked, replay
@@ -22,91 +16,54 @@ from exporter.settings import Settings
 from protocol.blocking import BlockingClient
 from protocol.models import ModelSpec
 
-_STAGED_VERSION = 1
-
-
-def golden_answers(
-    signatures: Signatures,
-    files: Sequence[GoldenFile],
-    pixels: npt.NDArray[np.uint8],
-    scorer: Scorer,
-) -> Goldens:
-    """The source's answers to the golden pixels, and the graph's to the golden files."""
-    decode = tf.function(signatures.decode, autograph=False)
-    encoded = decode(tf.constant([file.data for file in files]))
-    return Goldens(
-        files=tuple(file.data for file in files),
-        pixels=pixels,
-        probabilities=scorer.reference(pixels),
-        encoded_probabilities=_probabilities(signatures, encoded),
-    )
-
-
-def require_parity(goldens: Goldens, signatures: Signatures, bound: float) -> Parity:
-    """Hold the exported graph against its source on the same pixels.
-
-    Raises:
-        RefusedError: NaN, or a probability is further off than the bound.
-    """
-    probabilities = _probabilities(signatures, tf.constant(goldens.pixels))
-    parity = Parity(
-        n=len(goldens.pixels),
-        max_abs_difference=_difference(probabilities, goldens.probabilities),
-        bound=bound,
-        top_1_agreement=_agreement(probabilities, goldens.probabilities),
-        encoded_max_abs_difference=_difference(
-            goldens.encoded_probabilities, goldens.probabilities
-        ),
-        encoded_top_1_agreement=_agreement(goldens.encoded_probabilities, goldens.probabilities),
-    )
-    if parity.max_abs_difference > bound:
-        raise RefusedError(
-            f"the exported graph differs from its source by {parity.max_abs_difference:.2g} "
-            f"(allowed: {bound:.2g}); check --preprocess, or state a wider --parity-bound"
-        )
-    return parity
+_STAGED_VERSION: Final = 1
+_ONE_SERVER_BYTES: Final = 64_000_000
+_ALL: Final = (names.SIGNATURE_NAMES,)
+# `top_k` is what warmup prepares, so it is asked of the server that was warmed up.
+_ONE_BY_ONE: Final = (
+    (names.TOP_K, names.MODEL_CARD),
+    (names.SERVING_DEFAULT,),
+    (names.TOP_K_RAW,),
+    (names.TOP_K_ENCODED,),
+)
 
 
 def prove(base_path: Path, goldens: Goldens, card: ModelCard, settings: Settings) -> list[Checked]:
     """Load the staged version in a model server, ask every signature over gRPC and REST.
 
+    A model server keeps its own optimised copy of a frozen graph for each signature that runs, so
+    large graphs are asked one signature at a time, each of a fresh server.
+
     Raises:
         RefusedError: it does not load, does not answer, or answers something else.
         FailedError: there is no working model server.
     """
-    assert card.parity is not None  # noqa: S101 - set a few lines before, for the type checker
-    spec = ModelSpec(card.model_name, _STAGED_VERSION)
+    graph_bytes = (base_path / str(_STAGED_VERSION) / "saved_model.pb").stat().st_size
+    rounds = _ALL if graph_bytes <= _ONE_SERVER_BYTES else _ONE_BY_ONE
     checked: list[Checked] = []
-    with running_model_server(
-        command_of(settings.model_server),
-        base_path,
-        card.model_name,
-        start_timeout_seconds=settings.model_server_start_timeout_seconds,
-    ) as endpoints:
-        for url in (endpoints.grpc_url, endpoints.rest_url):
-            with BlockingClient(url, timeout_seconds=settings.request_timeout_seconds) as client:
-                try:
-                    checked += replay(client, spec, goldens, card, card.parity.bound)
-                except FailedError as error:
-                    # AVAILABLE and yet failing: exactly what must never be published.
-                    raise RefusedError(f"the model server loads it but fails: {error}") from error
+    for number, signatures in enumerate(rounds):
+        with running_model_server(
+            command_of(settings.model_server),
+            base_path,
+            card.model_name,
+            start_timeout_seconds=settings.model_server_start_timeout_seconds,
+            is_warmed_up=number == 0,
+        ) as endpoints:
+            for url in (endpoints.grpc_url, endpoints.rest_url):
+                checked += _ask(url, signatures, goldens, card, settings)
     return checked
 
 
-def _probabilities(signatures: Signatures, images: tf.Tensor) -> npt.NDArray[np.float32]:
-    # One function for both kinds of goldens: optimising a frozen graph takes seconds each time.
-    answer = signatures.functions[names.SERVING_DEFAULT](images)
-    return np.asarray(answer[names.PROBABILITIES])
-
-
-def _difference(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> float:
-    if one.shape != other.shape:
-        raise RefusedError(f"the exported graph answers {one.shape}, its source {other.shape}")
-    difference = float(np.abs(one - other).max())
-    if not np.isfinite(difference):
-        raise RefusedError("NaN among the probabilities; look at the weights and --preprocess")
-    return difference
-
-
-def _agreement(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> float:
-    return float((one.argmax(axis=1) == other.argmax(axis=1)).mean())
+def _ask(
+    url: str, signatures: Iterable[str], goldens: Goldens, card: ModelCard, settings: Settings
+) -> list[Checked]:
+    assert card.parity is not None  # noqa: S101 - the build has set it; for the type checker
+    spec = ModelSpec(card.model_name, _STAGED_VERSION)
+    with BlockingClient(url, timeout_seconds=settings.request_timeout_seconds) as client:
+        try:
+            return replay(client, spec, goldens, card, card.parity.bound, signatures)
+        except FailedError as error:
+            # AVAILABLE and yet failing: exactly what must never be published.
+            raise RefusedError(
+                f"the model server loads it but fails: {error}", step="model server"
+            ) from error

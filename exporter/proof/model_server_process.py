@@ -7,21 +7,20 @@ starting ──status AVAILABLE──► ready ──leaving the context──�
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
+from exporter.child import spawn, stop
 from exporter.errors import FailedError, RefusedError
 from protocol.blocking import BlockingClient
 from protocol.client import ProtocolError
@@ -29,22 +28,11 @@ from protocol.models import State, VersionStatus
 
 _POLL_SECONDS: Final = 0.1
 _STATUS_TIMEOUT_SECONDS: Final = 5.0
-_STOP_TIMEOUT_SECONDS: Final = 10.0
 _LOG_TAIL_LINES: Final = 3
 _START_ATTEMPTS: Final = 3
+# Where glibc is the allocator: give large blocks back when they are freed, and keep few arenas.
+_ENVIRONMENT: Final = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_ARENA_MAX": "2"}
 _LOAD_ONCE: Final = ("--max_num_load_retries=0", "--load_retry_interval_micros=0")
-
-# The child asks Linux to be killed with its parent: even SIGKILL of the exporter leaves no server
-# behind. Elsewhere the call does not exist and the exporter's own clean-up has to do.
-_DIE_WITH_PARENT: Final = """
-import ctypes, os, sys
-prctl = getattr(ctypes.CDLL(None), "prctl", None)
-if prctl is not None:
-    prctl(1, 9)
-    if os.getppid() != int(sys.argv[1]):
-        sys.exit(1)
-os.execvp(sys.argv[2], sys.argv[2:])
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +65,12 @@ def serving_flags(base_path: Path, model_name: str, *, grpc_port: int, rest_port
 
 @contextmanager
 def running_model_server(
-    command: list[str], base_path: Path, model_name: str, *, start_timeout_seconds: float
+    command: list[str],
+    base_path: Path,
+    model_name: str,
+    *,
+    start_timeout_seconds: float,
+    is_warmed_up: bool = True,
 ) -> Iterator[Endpoints]:
     """Serve `<base_path>/<version>/` until the context is left.
 
@@ -86,55 +79,48 @@ def running_model_server(
         base_path: folder with one integer-named version.
         model_name: what the model is called in requests.
         start_timeout_seconds: how long loading may take.
+        is_warmed_up: whether it replays the version's warmup records while loading.
 
     Raises:
         FailedError: the process did not start or did not answer in time.
         RefusedError: the model server refuses the version.
     """
+    flags = (*_LOAD_ONCE, f"--enable_model_warmup={str(is_warmed_up).lower()}")
     with tempfile.TemporaryFile() as log:
         process, endpoints = _start(
-            command, base_path, model_name, log, time.monotonic() + start_timeout_seconds
+            command, flags, base_path, model_name, log, time.monotonic() + start_timeout_seconds
         )
         try:
             yield endpoints
         finally:
-            _stop(process)
+            stop(process)
 
 
 def _start(
-    command: list[str], base_path: Path, model_name: str, log: IO[bytes], deadline: float
+    command: list[str],
+    flags: Sequence[str],
+    base_path: Path,
+    model_name: str,
+    log: IO[bytes],
+    deadline: float,
 ) -> tuple[subprocess.Popen[bytes], Endpoints]:
     for _ in range(_START_ATTEMPTS):
         grpc_port, rest_port = _free_ports()
         endpoints = Endpoints(f"grpc://127.0.0.1:{grpc_port}", f"http://127.0.0.1:{rest_port}")
-        flags = serving_flags(base_path, model_name, grpc_port=grpc_port, rest_port=rest_port)
-        process = _spawn([*command, *flags, *_LOAD_ONCE], log)
+        where = serving_flags(base_path, model_name, grpc_port=grpc_port, rest_port=rest_port)
+        process = spawn([*command, *where, *flags], output=log, environment=_ENVIRONMENT)
         try:
             if _becomes_available(process, endpoints, model_name, deadline):
                 return process, endpoints
         except BaseException:
-            _stop(process)
+            stop(process)
             raise
-        _stop(process)
+        stop(process)
         if time.monotonic() > deadline:
             raise FailedError(f"{command[0]} did not load the version in time: {_tail(log)}")
         if b"in use" not in _content(log):  # another process may have taken a port meanwhile
             break
     raise FailedError(f"{' '.join(command)} ended at once: {_tail(log)}")
-
-
-def _spawn(command: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
-    guard = [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid())]
-    try:
-        return subprocess.Popen(  # noqa: S603 - the operator's own command
-            [*guard, *command],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            process_group=0,  # a Ctrl-C is ours to handle: it must not end the server first
-        )
-    except OSError as error:
-        raise FailedError(f"cannot start {command[0]}: {error}") from error
 
 
 def _becomes_available(
@@ -148,7 +134,9 @@ def _becomes_available(
             failed = [status for status in statuses if status.state is State.END]
             if failed:
                 message = failed[0].message or "without saying why"
-                raise RefusedError(f"the model server refuses the version: {message}")
+                raise RefusedError(
+                    f"the model server refuses the version: {message}", step="model server"
+                )
             time.sleep(_POLL_SECONDS)
     return False
 
@@ -158,17 +146,6 @@ def _statuses(client: BlockingClient, model_name: str) -> list[VersionStatus]:
         return client.statuses(model_name)
     except ProtocolError:
         return []  # not listening yet, or not knowing the model yet
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is not None:
-        return
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(_STOP_TIMEOUT_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def _free_ports() -> tuple[int, int]:

@@ -13,6 +13,7 @@ import keras
 
 from contract.card import Source
 from exporter.errors import FailedError, UsageError, first_line
+from exporter.options import IMAGENET
 from exporter.progress import Reporter
 from exporter.settings import Settings
 from exporter.sources.download import bounded_downloads, failure_reason
@@ -21,7 +22,6 @@ from exporter.sources.known_applications import Application, find_application
 from exporter.sources.labels import ClassName
 from exporter.sources.network import Network
 
-IMAGENET: Final = "imagenet"
 NO_WEIGHTS: Final = "none"
 IMAGENET_SIDE_PIXELS: Final = 224
 

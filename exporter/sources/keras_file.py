@@ -87,7 +87,6 @@ def from_keras(
         precision=str(model.dtype_policy.compute_dtype),
         is_randomly_weighted=is_randomly_weighted,
         has_rescaling=any(_is_rescaling(layer) for layer in model.layers),
-        tracked=model,
     )
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from contract.card import Source
+from contract.card import Evaluation, Source
 from exporter.errors import UsageError
-from exporter.options import Preprocess
+from exporter.options import GoldenFile, Preprocess
 from exporter.sources import preprocess
 from exporter.sources.labels import ClassName
 
@@ -44,7 +44,11 @@ class Network:
     has_rescaling: bool = False
     """A layer inside rescales pixels, so that 0..255 are most likely right."""
     tracked: Any = None
-    """What a SavedModel must hold on to when variables are kept."""
+    """What a SavedModel must hold on to, besides variables, when these are kept: lookup tables."""
+    evaluation: Evaluation | None = None
+    """How good the source was found to be by whoever made it."""
+    golden_files: tuple[GoldenFile, ...] = ()
+    """Golden images of the source's own, on top of the drawn ones."""
 
 
 def require_image_input(shape: tuple[int | None, ...], name: str) -> None:

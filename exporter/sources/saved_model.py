@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,20 +14,12 @@ import tensorflow as tf
 from contract.card import Source
 from contract.signatures import SERVING_DEFAULT
 from exporter.errors import FailedError, RefusedError, UsageError, first_line
+from exporter.options import TensorNames
 from exporter.sources.network import Network, require_image_input
 
 _IMAGE_DTYPES: Final = (tf.uint8, tf.float16, tf.bfloat16, tf.float32, tf.float64)
 _PREDICT_BATCH_SIZE: Final = 8
 _CHUNK_BYTES: Final = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class TensorNames:
-    """Which signature, input and output to use; None: the obvious one."""
-
-    signature: str | None = None
-    input: str | None = None
-    output: str | None = None
 
 
 def load_saved_model(path: Path, names: TensorNames) -> Network:

@@ -1,28 +1,20 @@
-"""Which source the command line means, and the name that it suggests."""
+"""Which source the command line means, and the name that it suggests; TensorFlow comes later."""
+
+# ruff: noqa: PLC0415 - what needs TensorFlow is imported when a source is loaded
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from exporter.options import IMAGENET, TensorNames
 from exporter.progress import Reporter
 from exporter.settings import Settings
-from exporter.sources import labels as label_files
-from exporter.sources.application import IMAGENET, load_application
-from exporter.sources.keras_file import load_keras
-from exporter.sources.known_applications import find_application
-from exporter.sources.network import Network
-from exporter.sources.saved_model import TensorNames, load_saved_model
 
-
-@dataclass(frozen=True, slots=True)
-class Selected:
-    """A source that is not loaded yet."""
-
-    default_name: str
-    load: Callable[[Reporter], Network]
+if TYPE_CHECKING:
+    from exporter.sources.network import Network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,38 +32,51 @@ class SourceOptions:
     names: TensorNames = field(default_factory=TensorNames)
 
 
-def select_source(options: SourceOptions, settings: Settings) -> Selected:
-    """Take the one source that was named.
-
-    Raises:
-        UsageError: there is no such application, or its labels cannot be read.
-    """
-    keras_file, saved_model = options.keras_file, options.saved_model
-    if keras_file is not None:
-        return Selected(_as_name(keras_file.stem), lambda _: load_keras(keras_file))
-    if saved_model is not None:
-        folder = saved_model.resolve()
+def default_name(options: SourceOptions) -> str:
+    """The model name that the source suggests."""
+    if options.keras_file is not None:
+        return _as_name(options.keras_file.stem)
+    if options.saved_model is not None:
+        folder = options.saved_model.resolve()
         # theirs/3 is version 3 of theirs
-        name = folder.parent.name if folder.name.isdecimal() else folder.name
-        return Selected(_as_name(name), lambda _: load_saved_model(saved_model, options.names))
-    return _application(str(options.application), options, settings)
+        return _as_name(folder.parent.name if folder.name.isdecimal() else folder.name)
+    return str(options.application).lower()
 
 
-def _application(name: str, options: SourceOptions, settings: Settings) -> Selected:
-    found = find_application(name)
-    labels = options.labels
-    count = len(label_files.read(Path(labels))) if labels and labels != IMAGENET else None
-    return Selected(
-        found.name.lower(),
-        lambda report: load_application(
-            found.name,
-            options.weights,
-            settings,
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """Loads the one source that was named; may be sent to another process."""
+
+    options: SourceOptions
+    settings: Settings
+
+    def __call__(self, report: Reporter, /) -> Network:
+        """As `Load`."""
+        options = self.options
+        if options.keras_file is not None:
+            from exporter.sources.keras_file import load_keras
+
+            return load_keras(options.keras_file)
+        if options.saved_model is not None:
+            from exporter.sources.saved_model import load_saved_model
+
+            return load_saved_model(options.saved_model, options.names)
+        return self._application(str(options.application), report)
+
+    def _application(self, name: str, report: Reporter) -> Network:
+        from exporter.sources import labels as label_files
+        from exporter.sources.application import load_application
+
+        labels = self.options.labels
+        count = len(label_files.read(Path(labels))) if labels and labels != IMAGENET else None
+        return load_application(
+            name,
+            self.options.weights,
+            self.settings,
             report,
-            image_size=options.image_size,
+            image_size=self.options.image_size,
             class_count=count,
-        ),
-    )
+        )
 
 
 def _as_name(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from contract.card import ModelCard
-from exporter.errors import UsageError
+from exporter.errors import FailedError, UsageError
 from exporter.store.publish import version_path, versions
 
 CARD_FILE: Final = Path("assets.extra") / "model_card.json"
@@ -64,8 +64,20 @@ def write_card(path: Path, card: ModelCard) -> None:
     file.write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
-def _read_card(path: Path) -> ModelCard | None:
+def read_card(path: Path) -> ModelCard:
+    """The card of a version's folder.
+
+    Raises:
+        FailedError: it has none, or it is damaged.
+    """
     try:
         return ModelCard.model_validate_json((path / CARD_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValidationError):
+    except (OSError, ValidationError) as error:
+        raise FailedError(f"{path}: no readable model card in it") from error
+
+
+def _read_card(path: Path) -> ModelCard | None:
+    try:
+        return read_card(path)
+    except FailedError:
         return None

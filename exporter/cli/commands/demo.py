@@ -8,8 +8,10 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
+from exporter.build_process import build_apart
 from exporter.cli.output import say, say_published
 from exporter.cli.parameters import PUBLISH_PANEL, BasePath
+from exporter.demo import STEPS, DemoFiles, publish_demo
 from exporter.options import DIGITS
 from exporter.progress import reporting
 from exporter.settings import load_settings
@@ -37,13 +39,12 @@ def run(
       python -m exporter demo --write-held-out /tmp/digits
     """
     settings = load_settings()
-
-    from exporter.demo import STEPS, DemoFiles, publish_demo  # noqa: PLC0415 - TensorFlow
-
     console = Console()
     files = DemoFiles(keras_file=save_keras, held_out_folder=write_held_out)
     with reporting(console, STEPS) as report:
-        published = publish_demo(name, base_path or settings.base_path, files, settings, report)
+        published = publish_demo(
+            name, base_path or settings.base_path, files, settings, report, build_apart
+        )
     evaluation = published.card.evaluation
     if evaluation:
         say(console, f"held-out accuracy: {evaluation.top_1:.4f} ({evaluation.n} digits)")

@@ -1,7 +1,5 @@
 """`export`."""
 
-# ruff: noqa: PLC0415 - what needs TensorFlow is imported after the cheap checks
-
 from __future__ import annotations
 
 from pathlib import Path
@@ -11,12 +9,22 @@ import typer
 from rich.console import Console
 
 from contract.image_spec import Filter, Fit
+from exporter import export
+from exporter.build_process import build_apart
 from exporter.cli.output import say_published
 from exporter.cli.parameters import PUBLISH_PANEL, BasePath, require_bound
 from exporter.errors import UsageError
-from exporter.options import ActivationOption, ExportOptions, Freeze, PreprocessOption, TaskOption
+from exporter.options import (
+    ActivationOption,
+    ExportOptions,
+    Freeze,
+    PreprocessOption,
+    TaskOption,
+    TensorNames,
+)
 from exporter.progress import reporting
 from exporter.settings import load_settings
+from exporter.sources.selection import Selected, SourceOptions, default_name
 
 PANEL: Final = PUBLISH_PANEL
 _SOURCE_PANEL: Final = "What to export (exactly one)"
@@ -155,11 +163,6 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
         raise UsageError("--signature, --input and --output go with --saved-model")
     settings = load_settings()
     size = _parse_size(image_size)
-
-    from exporter import export
-    from exporter.sources.saved_model import TensorNames
-    from exporter.sources.selection import SourceOptions, select_source
-
     source_options = SourceOptions(
         application=application,
         keras_file=keras,
@@ -169,12 +172,11 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
         labels=labels,
         names=TensorNames(signature, input_name, output_name),
     )
-    source = select_source(source_options, settings)
     image: dict[str, Any] = {"fit": fit, "crop_fraction": crop_fraction, "filter": resample}
     if size:
         image |= {"height": size[0], "width": size[1]}
     options = ExportOptions(
-        name=name or source.default_name,
+        name=name or default_name(source_options),
         base_path=base_path or settings.base_path,
         version=version,
         labels=labels,
@@ -189,7 +191,9 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
     )
     console = Console()
     with reporting(console, export.STEPS) as report:
-        published = export.export(source.load, options, settings, report)
+        published = export.export(
+            Selected(source_options, settings), options, settings, report, build_apart
+        )
     say_published(console, published)
 
 

@@ -11,7 +11,8 @@ from contract.pixels import ImageSpec
 from exporter.errors import FailedError, RefusedError, UsageError
 from exporter.export import export
 from exporter.graph.freeze import freeze, trace
-from exporter.graph.functions import Signatures
+from exporter.graph.frozen_graph import FrozenGraph
+from exporter.graph.functions import Head
 from exporter.graph.scorer import make_scorer
 from exporter.options import ExportOptions
 from exporter.progress import SilentReporter
@@ -80,13 +81,9 @@ class TestWhatIsPublished:
         pixels = np.zeros((2, SIDE, SIDE, 3), np.uint8)
         scorer = make_scorer(from_keras(wide, source), pixels)
         concrete, weight_bytes = trace(scorer.score, height=SIDE, width=SIDE)
-        classify, is_frozen = freeze(concrete, weight_bytes, "auto")
-        image = ImageSpec(height=SIDE, width=SIDE)
-        built = Signatures(classify, image=image, labels=["x"] * CLASSES, k=3)
-        functions = built.with_model_card("{}")
-        tf.saved_model.save(tf.Module(), str(tmp_path), signatures=functions)
+        head = Head(ImageSpec(height=SIDE, width=SIDE), ["x"] * CLASSES, k=3)
+        FrozenGraph(freeze(concrete, weight_bytes, "auto"), head).save(tmp_path / "1", "{}")
         size = sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file())
-        assert is_frozen
         assert weight_bytes > 3_000_000
         assert weight_bytes < size < 1.1 * weight_bytes
 

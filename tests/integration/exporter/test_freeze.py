@@ -29,17 +29,21 @@ def test_the_weights_are_summed_up(traced):
 
 def test_a_frozen_function_has_no_variables_and_the_same_answers(traced):
     scorer, concrete, weight_bytes = traced
-    frozen, is_frozen = freeze(concrete, weight_bytes, "auto")
-    assert is_frozen
-    np.testing.assert_allclose(frozen(tf.constant(PIXELS)), scorer.reference(PIXELS), atol=1e-5)
-    outer = tf.function(frozen).get_concrete_function(tf.constant(PIXELS))
-    assert not outer.variables
-    assert not outer.captured_inputs
+    frozen = freeze(concrete, weight_bytes, "auto")
+    graph_def = frozen.take()
+    assert {node.op for node in graph_def.node}.isdisjoint({"VarHandleOp", "ReadVariableOp"})
+    call = tf.compat.v1.wrap_function(
+        lambda images: tf.graph_util.import_graph_def(
+            graph_def, {frozen.input_name: images}, [frozen.output_name]
+        ),
+        [tf.TensorSpec([None, SIDE, SIDE, 3], tf.uint8)],
+    )
+    np.testing.assert_allclose(call(tf.constant(PIXELS))[0], scorer.reference(PIXELS), atol=1e-5)
 
 
 @pytest.mark.parametrize(("choice", "weight_bytes"), [("auto", 2_500_000_000), ("never", 100)])
 def test_variables_are_kept_when_too_large_or_asked_for(traced, choice, weight_bytes):
-    assert freeze(traced[1], weight_bytes, choice) == (traced[1], False)
+    assert freeze(traced[1], weight_bytes, choice) is None
 
 
 def test_always_refuses_what_does_not_fit(traced):
@@ -56,6 +60,6 @@ def test_a_graph_with_a_table_is_left_as_it_is():
         return tf.repeat(found[tf.newaxis], tf.shape(images)[0], axis=0)
 
     concrete, weight_bytes = trace(classify, height=SIDE, width=SIDE)
-    assert freeze(concrete, weight_bytes, "auto") == (concrete, False)
+    assert freeze(concrete, weight_bytes, "auto") is None
     with pytest.raises(RefusedError, match=r"lookup tables .* use --freeze auto"):
         freeze(concrete, weight_bytes, "always")

@@ -9,7 +9,7 @@ import tensorflow as tf
 from contract import signatures as names
 from contract.card import ModelCard
 from contract.pixels import ImageSpec, decode
-from exporter.graph.functions import Signatures
+from exporter.graph.functions import Head
 from tests.support.exporter_models import CLASSES, SIDE
 from tests.support.pictures import encoded, photographs
 
@@ -131,24 +131,27 @@ def test_a_plain_session_answers_too_without_running_any_initialiser(exported, p
 
 
 def test_ties_go_to_the_lower_class_index():
-    levels = tf.constant([0.1, 0.3, 0.1, 0.3, 0.2, 0.0])
-    signatures = Signatures(
-        lambda images: tf.tile(levels[tf.newaxis], [tf.shape(images)[0], 1]),
-        image=ImageSpec(height=2, width=2),
-        labels=list("abcdef"),
-        k=5,
-    )
-    answer = signatures.functions["top_k"](tf.zeros([2, 2, 2, 3], tf.uint8))
+    head = Head(ImageSpec(height=2, width=2), list("abcdef"), k=5)
+    answer = head.top_k(tf.constant([[0.1, 0.3, 0.1, 0.3, 0.2, 0.0]] * 2))
     assert answer["class_indices"].numpy().tolist() == [[1, 3, 4, 0, 2]] * 2
     assert answer["labels"].numpy()[0].tolist() == [b"b", b"d", b"e", b"a", b"c"]
 
 
 def test_k_may_be_every_class(exported):
-    signatures = Signatures(
-        lambda images: tf.ones([tf.shape(images)[0], CLASSES]) / CLASSES,
-        image=exported.card.image,
-        labels=exported.labels,
-        k=CLASSES,
-    )
-    answer = signatures.functions["top_k"](tf.zeros([1, SIDE, SIDE, 3], tf.uint8))
+    head = Head(exported.card.image, exported.labels, k=CLASSES)
+    answer = head.top_k(tf.ones([1, CLASSES]) / CLASSES)
     assert answer["class_indices"].numpy().tolist() == [list(range(CLASSES))]
+
+
+def test_who_feeds_one_input_does_not_meet_the_others(exported, pixels):
+    """One subgraph serves all inputs: no image of one may slip into the answer of another."""
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        graph = tf.compat.v1.saved_model.load(session, ["serve"], str(exported.path))
+        raw = [image.tobytes() for image in pixels]
+        png = [encoded(image, "PNG") for image in pixels]
+        for signature, value in (("top_k", pixels), ("top_k_raw", raw), ("top_k_encoded", png)):
+            ends = graph.signature_def[signature]
+            (fed,) = (info.name for info in ends.inputs.values())
+            for count in (1, len(pixels)):
+                found = session.run(ends.outputs["probabilities"].name, {fed: value[:count]})
+                assert len(found) == count
