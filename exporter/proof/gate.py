@@ -89,7 +89,9 @@ def prove(base_path: Path, goldens: Goldens, card: ModelCard, settings: Settings
                     checked += replay(client, spec, goldens, card, card.parity.bound)
                 except FailedError as error:
                     # AVAILABLE and yet failing: exactly what must never be published.
-                    raise RefusedError(f"the model server loads it but fails: {error}") from error
+                    raise RefusedError(
+                        f"the model server loads it but fails: {error}", step="model server"
+                    ) from error
     return checked
 
 
