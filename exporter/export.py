@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from pydantic import ValidationError
 from contract.card import ModelCard
 from contract.image_spec import ImageSpec
 from contract.signatures import DEFAULT_K
+from exporter import preflight
 from exporter.errors import FailedError, UsageError, first_line
 from exporter.graph.freeze import freeze, trace
 from exporter.graph.functions import Signatures
@@ -26,9 +26,10 @@ from exporter.proof import gate, goldens
 from exporter.proof.replay import Checked
 from exporter.settings import Settings
 from exporter.sources import labels
-from exporter.sources.application import IMAGENET, imagenet_classes
+from exporter.sources.application import imagenet_classes
 from exporter.sources.known_applications import IMAGENET_CLASS_COUNT
 from exporter.sources.network import Network
+from exporter.sources.source_files import IMAGENET
 from exporter.store import inventory, manifest, publish, warmup
 
 STEPS = 7
@@ -61,10 +62,8 @@ def export(
     Raises:
         ExporterError: one of its three kinds; nothing is visible then.
     """
-    _require_name(options.name)
+    preflight.require_target(options)
     model_path = options.base_path / options.name
-    if options.version is not None:
-        publish.require_free(model_path, options.version)
     report.step("loading the source")
     network = load(report)
     image = _image_spec(network, options)
@@ -115,14 +114,6 @@ def export(
         manifest.write(staged.version_path)
         path = staged.publish(options.version)
     return Published(path, int(path.name), card, checked)
-
-
-def _require_name(name: str) -> None:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
-        raise UsageError(
-            f"--name {name!r}: letters, digits, '.', '_' and '-' only, as it becomes a folder and "
-            "part of URLs"
-        )
 
 
 def _save(version: Path, signatures: Signatures, card: ModelCard, tracked: Any) -> None:

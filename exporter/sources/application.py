@@ -20,9 +20,8 @@ from exporter.sources.keras_file import from_keras, weights_digest
 from exporter.sources.known_applications import Application, find_application
 from exporter.sources.labels import ClassName
 from exporter.sources.network import Network
+from exporter.sources.source_files import IMAGENET, NO_WEIGHTS, weights_file
 
-IMAGENET: Final = "imagenet"
-NO_WEIGHTS: Final = "none"
 IMAGENET_SIDE_PIXELS: Final = 224
 
 
@@ -50,7 +49,7 @@ def load_application(
         FailedError: the download failed, or the file does not fit.
     """
     application = find_application(name)
-    weights_file = _weights_file(weights)
+    file = weights_file(weights)
     options: dict[str, Any] = {"input_shape": (*image_size, 3)} if image_size else {}
     if class_count and weights != IMAGENET:
         options["classes"] = class_count
@@ -58,12 +57,12 @@ def load_application(
         model, classes = _download(application, options, settings, report)
     else:
         model, classes = _construct(application, weights=None, **options), None
-    if weights_file:
-        _load_weights(model, weights_file, application.name)
+    if file:
+        _load_weights(model, file, application.name)
     source = Source(
         kind="application",
         name=application.name,
-        weights=weights_file.name if weights_file else weights,
+        weights=file.name if file else weights,
         weights_sha256=weights_digest(model),
     )
     network = from_keras(
@@ -134,15 +133,6 @@ def _url(error: Exception) -> str:
     """The address that Keras tried, from its message."""
     found = re.search(r"https?://\S+", str(error))
     return found[0].rstrip(":") if found else "the file"
-
-
-def _weights_file(weights: str) -> Path | None:
-    if weights in {IMAGENET, NO_WEIGHTS}:
-        return None
-    path = Path(weights)
-    if not path.is_file():
-        raise UsageError(f"--weights {weights}: neither imagenet, nor none, nor an existing file")
-    return path
 
 
 def _load_weights(model: Any, path: Path, name: str) -> None:

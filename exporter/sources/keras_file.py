@@ -17,6 +17,7 @@ from exporter.options import Preprocess
 from exporter.sources import preprocess
 from exporter.sources.labels import ClassName
 from exporter.sources.network import Network, require_image_input
+from exporter.sources.source_files import require_keras_file
 
 _PREDICT_BATCH_SIZE: Final = 8
 
@@ -28,13 +29,7 @@ def load_keras(path: Path) -> Network:
         UsageError: the file is missing, of another format, or holds weights only.
         FailedError: Keras cannot load it.
     """
-    if not path.is_file():
-        raise UsageError(f"--keras {path}: there is no such file")
-    if path.suffix not in {".keras", ".h5", ".hdf5"}:
-        raise UsageError(
-            f"--keras {path}: Keras files end in .keras or .h5; "
-            "convert other formats (ONNX, PyTorch, TFLite) first, or use --saved-model DIR"
-        )
+    require_keras_file(path)
     if _holds_weights_only(path):
         raise UsageError(
             f"--keras {path}: the file holds weights without a model; "

@@ -16,6 +16,7 @@ from contract.card import Source
 from contract.signatures import SERVING_DEFAULT
 from exporter.errors import FailedError, RefusedError, UsageError, first_line
 from exporter.sources.network import Network, require_image_input
+from exporter.sources.source_files import require_saved_model
 
 _IMAGE_DTYPES: Final = (tf.uint8, tf.float16, tf.bfloat16, tf.float32, tf.float64)
 _PREDICT_BATCH_SIZE: Final = 8
@@ -39,8 +40,7 @@ def load_saved_model(path: Path, names: TensorNames) -> Network:
         RefusedError: its variables did not come along.
         FailedError: TensorFlow cannot load it.
     """
-    if not (path / "saved_model.pb").is_file():
-        raise UsageError(f"--saved-model {path}: there is no saved_model.pb in it")
+    require_saved_model(path)
     loaded = _load(path)
     signature = _choose("signature", names.signature, loaded.signatures, SERVING_DEFAULT)
     function = loaded.signatures[signature]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,11 +9,12 @@ from pathlib import Path
 from exporter.progress import Reporter
 from exporter.settings import Settings
 from exporter.sources import labels as label_files
-from exporter.sources.application import IMAGENET, load_application
+from exporter.sources.application import load_application
 from exporter.sources.keras_file import load_keras
 from exporter.sources.known_applications import find_application
 from exporter.sources.network import Network
 from exporter.sources.saved_model import TensorNames, load_saved_model
+from exporter.sources.source_files import IMAGENET, as_name, name_of_saved_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +48,10 @@ def select_source(options: SourceOptions, settings: Settings) -> Selected:
     """
     keras_file, saved_model = options.keras_file, options.saved_model
     if keras_file is not None:
-        return Selected(_as_name(keras_file.stem), lambda _: load_keras(keras_file))
+        return Selected(as_name(keras_file.stem), lambda _: load_keras(keras_file))
     if saved_model is not None:
-        folder = saved_model.resolve()
-        # theirs/3 is version 3 of theirs
-        name = folder.parent.name if folder.name.isdecimal() else folder.name
-        return Selected(_as_name(name), lambda _: load_saved_model(saved_model, options.names))
+        name = name_of_saved_model(saved_model)
+        return Selected(name, lambda _: load_saved_model(saved_model, options.names))
     return _application(str(options.application), options, settings)
 
 
@@ -72,8 +70,3 @@ def _application(name: str, options: SourceOptions, settings: Settings) -> Selec
             class_count=count,
         ),
     )
-
-
-def _as_name(text: str) -> str:
-    """A file's name as a model name: what URLs and folders take without escaping."""
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", text).strip("-.") or "model"

@@ -11,8 +11,10 @@ from rich.console import Console
 from exporter.cli.output import say, say_published
 from exporter.cli.parameters import PUBLISH_PANEL, BasePath
 from exporter.options import DIGITS
+from exporter.preflight import require_name
 from exporter.progress import reporting
 from exporter.settings import load_settings
+from exporter.store.preflight import require_publishable
 
 PANEL: Final = PUBLISH_PANEL
 
@@ -37,6 +39,8 @@ def run(
       python -m exporter demo --write-held-out /tmp/digits
     """
     settings = load_settings()
+    require_name(name)
+    require_publishable((base_path or settings.base_path) / name, None)
 
     from exporter.demo import STEPS, DemoFiles, publish_demo  # noqa: PLC0415 - TensorFlow
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from exporter.errors import FailedError, UsageError
-from exporter.store import publish
+from exporter.store import publish, version_numbers
 
 
 def stage(staged, content="graph"):
@@ -37,9 +37,9 @@ def test_versions_are_read_as_tensorflow_serving_reads_them(tmp_path):
     for name in ("1", "002", "-4", "20260101", "abc", "v3", "1.5", ".hidden", "٣"):
         (tmp_path / name).mkdir()
     (tmp_path / "7").write_text("a file")
-    assert publish.versions(tmp_path) == [-4, 1, 2, 20260101]
-    assert publish.version_path(tmp_path, 2) == tmp_path / "002"
-    assert publish.version_path(tmp_path, 3) is None
+    assert version_numbers.versions(tmp_path) == [-4, 1, 2, 20260101]
+    assert version_numbers.version_path(tmp_path, 2) == tmp_path / "002"
+    assert version_numbers.version_path(tmp_path, 3) is None
 
 
 def test_an_existing_version_is_refused_and_kept(tmp_path):
@@ -59,9 +59,11 @@ def test_a_version_spelled_otherwise_exists_too(tmp_path):
 def test_nothing_is_visible_before_publishing(tmp_path):
     with publish.staging(tmp_path / "m") as staged:
         stage(staged)
-        assert publish.versions(tmp_path / "m") == []
+        assert version_numbers.versions(tmp_path / "m") == []
         assert staged.version_path.parent.name.startswith(".staging-")
-        assert publish.versions(staged.base_path) == [1]  # a model server can serve it from here
+        assert version_numbers.versions(staged.base_path) == [
+            1
+        ]  # a model server can serve it from here
 
 
 def fail(model_path):
@@ -95,7 +97,7 @@ def test_many_at_once_get_different_versions(tmp_path):
     with ThreadPoolExecutor(8) as pool:
         published = list(pool.map(lambda _: publish_one(tmp_path / "m").name, range(24)))
     assert sorted(map(int, published)) == list(range(1, 25))
-    assert publish.versions(tmp_path / "m") == list(range(1, 25))
+    assert version_numbers.versions(tmp_path / "m") == list(range(1, 25))
 
 
 def test_a_failing_exporter_does_not_take_the_folder_from_a_waiting_one(tmp_path):
@@ -108,7 +110,7 @@ def test_a_failing_exporter_does_not_take_the_folder_from_a_waiting_one(tmp_path
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(fail_or_publish, range(40)))
-    assert publish.versions(tmp_path / "m") == list(range(1, 11))
+    assert version_numbers.versions(tmp_path / "m") == list(range(1, 11))
 
 
 def test_everything_is_flushed_before_the_rename(tmp_path, monkeypatch):
