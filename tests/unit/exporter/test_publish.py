@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -36,6 +37,8 @@ def test_the_next_integer_is_taken(tmp_path):
 def test_versions_are_read_as_tensorflow_serving_reads_them(tmp_path):
     for name in ("1", "002", "-4", "20260101", "abc", "v3", "1.5", ".hidden", "٣"):
         (tmp_path / name).mkdir()
+    (tmp_path / "9223372036854775808").mkdir()  # one more than an int64 holds
+    (tmp_path / ("9" * 5000)[:200]).mkdir()
     (tmp_path / "7").write_text("a file")
     assert version_numbers.versions(tmp_path) == [-4, 1, 2, 20260101]
     assert version_numbers.version_path(tmp_path, 2) == tmp_path / "002"
@@ -139,3 +142,79 @@ def test_the_locks_are_released(tmp_path):
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     finally:
         os.close(descriptor)
+
+
+def obstruct(path, kind):
+    if kind == "file":
+        path.write_text("stray")
+    elif kind == "dangling link":
+        path.symlink_to(path.parent / "nowhere")
+    else:
+        os.mkfifo(path)
+
+
+OBSTACLES = ("file", "dangling link", "pipe")
+
+
+@pytest.mark.parametrize("kind", OBSTACLES)
+def test_the_next_number_passes_over_what_is_no_version(tmp_path, kind):
+    publish_one(tmp_path / "m")
+    obstruct(tmp_path / "m" / "2", kind)
+    assert publish_one(tmp_path / "m").name == "3"
+    assert publish_one(tmp_path / "m").name == "4"
+    assert os.path.lexists(tmp_path / "m" / "2")
+
+
+@pytest.mark.parametrize("kind", OBSTACLES)
+def test_a_wanted_number_that_something_else_has_is_refused(tmp_path, kind):
+    publish_one(tmp_path / "m")
+    obstruct(tmp_path / "m" / "2", kind)
+    with pytest.raises(UsageError, match="/m/2 is in the way and no version"):
+        version_numbers.require_free(tmp_path / "m", 2)
+
+
+@pytest.mark.parametrize("kind", OBSTACLES)
+def test_a_number_that_is_taken_in_the_last_moment_costs_nothing(tmp_path, monkeypatch, kind):
+    asked = []
+
+    def obstructed_next(model_path):
+        number = version_numbers.next_version(model_path)
+        if not asked:
+            obstruct(model_path / str(number), kind)  # after we looked, before the rename
+        asked.append(number)
+        return number
+
+    monkeypatch.setattr(publish, "next_version", obstructed_next)
+    monkeypatch.setattr(publish, "require_free", lambda *_: None)
+    assert publish_one(tmp_path / "m").name == "2"
+    assert asked == [1, 2]
+
+
+def test_there_is_no_number_after_the_last(tmp_path):
+    publish_one(tmp_path / "m", 2**63 - 1)
+    with pytest.raises(UsageError, match="9223372036854775807, the last one"):
+        publish_one(tmp_path / "m")
+
+
+def test_what_is_named_as_a_staging_folder_and_is_none_is_passed_over(tmp_path):
+    (tmp_path / "m").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    os.mkfifo(tmp_path / "m" / ".staging-pipe")  # opening it would wait for a writer
+    (tmp_path / "m" / ".staging-link").symlink_to(tmp_path / "elsewhere")
+    assert publish_one(tmp_path / "m").name == "1"
+    assert (tmp_path / "elsewhere").exists()
+
+
+def test_exports_and_their_numbers_at_once_with_strangers(tmp_path):
+    def litter():
+        for number in range(1, 30, 3):
+            (tmp_path / "m" / str(number)).touch()
+
+    (tmp_path / "m").mkdir()
+    stranger = threading.Thread(target=litter)
+    with ThreadPoolExecutor(4) as pool:
+        stranger.start()
+        published = list(pool.map(lambda _: publish_one(tmp_path / "m").name, range(24)))
+    stranger.join()
+    assert len(set(published)) == 24
+    assert version_numbers.versions(tmp_path / "m") == sorted(map(int, published))
