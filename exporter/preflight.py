@@ -32,8 +32,10 @@ def require_sources(
 
     Raises:
         UsageError: a file is missing or of no use, or the gate's model server is.
+        RefusedError: a file claims more than it holds, or than the limit.
     """
     files.require_present()
+    files.require_harmless(settings.max_source_bytes)
     if labels is not None and labels != IMAGENET:
         label_files.read(Path(labels))
     if golden_dir is not None:

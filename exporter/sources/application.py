@@ -15,10 +15,13 @@ from contract.card import Source
 from exporter.errors import FailedError, UsageError, first_line
 from exporter.progress import Reporter
 from exporter.settings import Settings
+from exporter.sources import untrusted
 from exporter.sources.download import bounded_downloads, failure_reason
+from exporter.sources.keras_errors import loading_error
 from exporter.sources.keras_file import from_keras, weights_digest
 from exporter.sources.known_applications import Application, find_application
 from exporter.sources.labels import ClassName
+from exporter.sources.memory_limit import bounded_memory, is_out_of_memory
 from exporter.sources.network import Network
 from exporter.sources.source_files import IMAGENET, NO_WEIGHTS, weights_file
 
@@ -58,7 +61,7 @@ def load_application(
     else:
         model, classes = _construct(application, weights=None, **options), None
     if file:
-        _load_weights(model, file, application.name)
+        _load_weights(model, file, application.name, settings.max_source_bytes)
     source = Source(
         kind="application",
         name=application.name,
@@ -135,10 +138,14 @@ def _url(error: Exception) -> str:
     return found[0].rstrip(":") if found else "the file"
 
 
-def _load_weights(model: Any, path: Path, name: str) -> None:
+def _load_weights(model: Any, path: Path, name: str, max_bytes: int) -> None:
+    weight_bytes = untrusted.require_harmless(path, max_bytes)
     try:
-        model.load_weights(path)
+        with bounded_memory(weight_bytes):
+            model.load_weights(path)
     except Exception as error:
+        if is_out_of_memory(error):
+            raise loading_error(f"--weights {path}", error) from error
         raise FailedError(
             f"--weights {path}: these weights do not fit {name} with {model.output_shape[-1]} "
             f"classes ({first_line(error)}); name other classes with --labels"

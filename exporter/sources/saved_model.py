@@ -15,6 +15,7 @@ import tensorflow as tf
 from contract.card import Source
 from contract.signatures import SERVING_DEFAULT
 from exporter.errors import FailedError, RefusedError, UsageError, first_line
+from exporter.sources.memory_limit import bounded_memory, is_out_of_memory
 from exporter.sources.network import Network, require_image_input
 from exporter.sources.source_files import require_saved_model
 
@@ -79,9 +80,15 @@ def load_saved_model(path: Path, names: TensorNames) -> Network:
 
 
 def _load(path: Path) -> Any:
+    files = (file for file in path.rglob("*") if file.is_file())
     try:
-        return tf.saved_model.load(str(path))
+        with bounded_memory(sum(file.stat().st_size for file in files)):
+            return tf.saved_model.load(str(path))
     except Exception as error:
+        if is_out_of_memory(error):
+            raise RefusedError(
+                f"--saved-model {path}: loading it takes far more memory than its files explain"
+            ) from error
         if (path / "variables" / "variables.index").is_file() and not _names_variables(error):
             reason = first_line(error)
             raise FailedError(f"--saved-model {path}: cannot be loaded: {reason}") from error

@@ -48,7 +48,10 @@ def select_source(options: SourceOptions, settings: Settings) -> Selected:
     """
     keras_file, saved_model = options.keras_file, options.saved_model
     if keras_file is not None:
-        return Selected(as_name(keras_file.stem), lambda _: load_keras(keras_file))
+        return Selected(
+            as_name(keras_file.stem),
+            lambda _: load_keras(keras_file, max_bytes=settings.max_source_bytes),
+        )
     if saved_model is not None:
         name = name_of_saved_model(saved_model)
         return Selected(name, lambda _: load_saved_model(saved_model, options.names))

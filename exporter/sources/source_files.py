@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from exporter.errors import UsageError
+from exporter.sources import untrusted
 
 IMAGENET: Final = "imagenet"
 NO_WEIGHTS: Final = "none"
@@ -42,6 +43,16 @@ class SourceFiles:
             require_saved_model(self.saved_model)
         else:
             weights_file(self.weights)
+
+    def require_harmless(self, max_bytes: int) -> None:
+        """Refuse a Keras file that would not fit into memory, before anything reads it.
+
+        Raises:
+            RefusedError: it claims more than it holds, or than the limit.
+        """
+        path = self.keras_file or (None if self.saved_model else weights_file(self.weights))
+        if path is not None:
+            untrusted.require_harmless(path, max_bytes)
 
     def size_bytes(self) -> int | None:
         """Of everything that holds weights; None: they are not here yet, or random."""
