@@ -1,6 +1,9 @@
 """`python -m exporter`."""
 
-from exporter.cli.app import main
+from exporter import interruption
 
 if __name__ == "__main__":
-    main()
+    with interruption.told():  # before the half second of imports, in which a Ctrl-C may come, too
+        from exporter.cli.app import main
+
+        main()

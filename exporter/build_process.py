@@ -27,6 +27,7 @@ from exporter.progress import Reporter
 from exporter.proof.lines import GateLine
 from exporter.settings import Settings
 from exporter.sources.loading import Load
+from exporter.store import volume
 
 # The child's memory maps and unmaps weights by the hundred megabytes: glibc would keep blocks of up
 # to 32 MB for itself once it has seen one freed.
@@ -96,10 +97,10 @@ def main() -> None:
             from exporter.build import build  # noqa: PLC0415 - seconds, and it may fail
 
             reporter: Any = _Far(connection)
-            answer: tuple[str, Any] = (
-                _RESULT,
-                build(load, options, settings, reporter, version_path),
-            )
+            # Here and not only in the parent: what made the library fail does not cross over.
+            with volume.failures_named(version_path.parent):
+                lines = build(load, options, settings, reporter, version_path)
+            answer: tuple[str, Any] = (_RESULT, lines)
         except (ExporterError, OSError) as error:
             answer = (_ERROR, error.with_traceback(None))
         except BaseException:  # noqa: BLE001 - printed, and told by the exit code

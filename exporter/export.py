@@ -6,13 +6,12 @@ is gone before a model server starts, in a process of its own (`exporter.build_p
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
 from contract.card import ModelCard
-from exporter.errors import UsageError
+from exporter import preflight
 from exporter.options import ExportOptions
 from exporter.progress import Reporter
 from exporter.proof import gate, goldens
@@ -80,10 +79,8 @@ def export(
     Raises:
         ExporterError: one of its three kinds; nothing is visible then.
     """
-    _require_name(options.name)
+    preflight.require_target(options)
     model_path = options.base_path / options.name
-    if options.version is not None:
-        publish.require_free(model_path, options.version)
     with publish.staging(model_path) as staged:
         lines = build(load, options, settings, report, staged.version_path)
         card = inventory.read_card(staged.version_path)
@@ -94,11 +91,3 @@ def export(
         manifest.write(staged.version_path)
         path = staged.publish(options.version)
     return Published(path, int(path.name), card, checked, lines)
-
-
-def _require_name(name: str) -> None:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
-        raise UsageError(
-            f"--name {name!r}: letters, digits, '.', '_' and '-' only, as it becomes a folder and "
-            "part of URLs"
-        )

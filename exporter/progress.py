@@ -9,6 +9,8 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from exporter import interruption
+
 _LINE_EVERY_PERCENT = 25
 
 
@@ -55,6 +57,7 @@ class _BarReporter:
         self._begun = 0
 
     def step(self, text: str) -> None:
+        interruption.require_none()
         self._progress.update(self._task, description=text, completed=self._begun)
         self._begun += 1
 
@@ -75,6 +78,7 @@ class _LineReporter:
         self._begun = 0
 
     def step(self, text: str) -> None:
+        interruption.require_none()
         self._begun += 1
         self._say(f"[{self._begun}/{self._steps}] {text}")
 

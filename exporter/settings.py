@@ -51,6 +51,17 @@ class Settings(BaseSettings):
         le=1024,
         description="Largest batch that the warmup records prepare; set it as in the gateway.",
     )
+    max_source_gb: float = Field(
+        default=4.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Largest model or weights file, in GB of what reading it takes.",
+    )
+
+    @property
+    def max_source_bytes(self) -> int:
+        """The same in bytes."""
+        return int(self.max_source_gb * 1e9)
 
 
 def load_settings() -> Settings:

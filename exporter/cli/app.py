@@ -5,16 +5,14 @@ from __future__ import annotations
 import importlib
 import os
 import pkgutil
-import signal
 import sys
 from typing import Final, NoReturn
 
 import typer
 
+from exporter import interruption
 from exporter.cli import commands
 from exporter.errors import ExporterError, FailedError, RefusedError
-
-_SIGTERM_EXIT_CODE: Final = 128 + signal.SIGTERM
 
 _HELP: Final = (
     "Turn an image classifier into a proven, versioned SavedModel for TensorFlow Serving.\n\n"
@@ -45,20 +43,25 @@ def main() -> None:
     """Run the command line and leave with its exit code."""
     # 2 drops information and warnings; errors still show. Must be set before TensorFlow loads.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    signal.signal(signal.SIGTERM, _terminate)
+    with interruption.told():
+        _run()
+
+
+def _run() -> None:
     try:
         create_app()()
-    except RefusedError as error:
-        print(f"error: refused ({error.step}): {error}", file=sys.stderr)  # noqa: T201 - one plain line, never wrapped
-        sys.exit(error.exit_code)
-    except ExporterError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201 - as above
-        sys.exit(error.exit_code)
-    except OSError as error:  # a full disk, a folder that is not ours: no traceback says it better
-        print(f"error: {error.filename or 'file system'}: {error.strerror}", file=sys.stderr)  # noqa: T201 - as above
-        sys.exit(FailedError.exit_code)
+    except (Exception, KeyboardInterrupt) as error:
+        interruption.require_none()  # what was raised is what a library made of it
+        if isinstance(error, RefusedError):
+            _fail(f"error: refused ({error.step}): {error}", error.exit_code)
+        if isinstance(error, ExporterError):
+            _fail(f"error: {error}", error.exit_code)
+        if isinstance(error, OSError):  # a folder that is not ours: no traceback says it better
+            where = error.filename or "file system"
+            _fail(f"error: {where}: {error.strerror or error}", FailedError.exit_code)
+        raise
 
 
-def _terminate(_signal: int, _frame: object) -> NoReturn:
-    """Leave through the context managers, so that staging folder and model server go too."""
-    raise SystemExit(_SIGTERM_EXIT_CODE)
+def _fail(line: str, exit_code: int) -> NoReturn:
+    print(line, file=sys.stderr)  # noqa: T201 - one plain line, never wrapped
+    sys.exit(exit_code)

@@ -1,14 +1,16 @@
 """A real model server as a child process, for as long as the gate needs one.
 
 starting ──status AVAILABLE──► ready ──leaving the context──► stopped
-   ├── process exits, or silent until the deadline ──► FailedError, with the log's last lines
-   └── the version ends in an error ──► RefusedError, with the server's own words
+   ├── process exits, or not AVAILABLE at the deadline ──► FailedError, with the log's last lines
+   └── the version fails to load, by status or by log, ──► RefusedError, with the server's own words
+       or crashes the server
 """
 
 from __future__ import annotations
 
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -18,21 +20,25 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from exporter.child import spawn, stop
-from exporter.errors import FailedError, RefusedError
+from exporter.errors import ExporterError, FailedError, RefusedError
+from exporter.proof.server_log import ServerLog
 from protocol.blocking import BlockingClient
 from protocol.client import ProtocolError
 from protocol.models import State, VersionStatus
 
 _POLL_SECONDS: Final = 0.1
 _STATUS_TIMEOUT_SECONDS: Final = 5.0
-_LOG_TAIL_LINES: Final = 3
 _START_ATTEMPTS: Final = 3
 # Where glibc is the allocator: give large blocks back when they are freed, and keep few arenas.
 _ENVIRONMENT: Final = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_ARENA_MAX": "2"}
 _LOAD_ONCE: Final = ("--max_num_load_retries=0", "--load_retry_interval_micros=0")
+
+_STEP: Final = "model server"
+_CRASHES: Final = frozenset({signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE})
+"""Signals by which a version, not the machine, ends a server: CHECK failures and the like."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +89,11 @@ def running_model_server(
 
     Raises:
         FailedError: the process did not start or did not answer in time.
-        RefusedError: the model server refuses the version.
+        RefusedError: the model server refuses the version, or crashes on it.
     """
     flags = (*_LOAD_ONCE, f"--enable_model_warmup={str(is_warmed_up).lower()}")
-    with tempfile.TemporaryFile() as log:
+    with tempfile.TemporaryFile() as file:
+        log = ServerLog(file)
         process, endpoints = _start(
             command, flags, base_path, model_name, log, time.monotonic() + start_timeout_seconds
         )
@@ -101,44 +108,61 @@ def _start(
     flags: Sequence[str],
     base_path: Path,
     model_name: str,
-    log: IO[bytes],
+    log: ServerLog,
     deadline: float,
 ) -> tuple[subprocess.Popen[bytes], Endpoints]:
     for _ in range(_START_ATTEMPTS):
         grpc_port, rest_port = _free_ports()
         endpoints = Endpoints(f"grpc://127.0.0.1:{grpc_port}", f"http://127.0.0.1:{rest_port}")
         where = serving_flags(base_path, model_name, grpc_port=grpc_port, rest_port=rest_port)
-        process = spawn([*command, *where, *flags], output=log, environment=_ENVIRONMENT)
+        process = spawn([*command, *where, *flags], output=log.file, environment=_ENVIRONMENT)
         try:
-            if _becomes_available(process, endpoints, model_name, deadline):
+            if _becomes_available(process, endpoints, model_name, log, deadline):
                 return process, endpoints
         except BaseException:
             stop(process)
             raise
-        stop(process)
-        if time.monotonic() > deadline:
-            raise FailedError(f"{command[0]} did not load the version in time: {_tail(log)}")
-        if b"in use" not in _content(log):  # another process may have taken a port meanwhile
+        if "in use" not in log.text():  # another process may have taken a port meanwhile
             break
-    raise FailedError(f"{' '.join(command)} ended at once: {_tail(log)}")
+    raise _ended(command, process.returncode, log)
+
+
+def _ended(command: list[str], exit_code: int, log: ServerLog) -> ExporterError:
+    name = " ".join(command)
+    if -exit_code in _CRASHES:
+        by = signal.Signals(-exit_code).name
+        return RefusedError(f"the version crashes {name} ({by}): {log.tail()}", step=_STEP)
+    if -exit_code == signal.SIGKILL:
+        return FailedError(f"{name} was killed, most likely for want of memory: {log.tail()}")
+    return FailedError(f"{name} ended at once (exit code {exit_code}): {log.tail()}")
 
 
 def _becomes_available(
-    process: subprocess.Popen[bytes], endpoints: Endpoints, model_name: str, deadline: float
+    process: subprocess.Popen[bytes],
+    endpoints: Endpoints,
+    model_name: str,
+    log: ServerLog,
+    deadline: float,
 ) -> bool:
     with BlockingClient(endpoints.rest_url, timeout_seconds=_STATUS_TIMEOUT_SECONDS) as client:
-        while time.monotonic() < deadline and process.poll() is None:
-            statuses = _statuses(client, model_name)
-            if any(status.state is State.AVAILABLE for status in statuses):
-                return True
+        while time.monotonic() < deadline:
+            has_ended = process.poll() is not None  # asked first: then its log is complete
+            failure = log.load_failure()
+            statuses = [] if has_ended or failure else _statuses(client, model_name)
             failed = [status for status in statuses if status.state is State.END]
             if failed:
-                message = failed[0].message or "without saying why"
-                raise RefusedError(
-                    f"the model server refuses the version: {message}", step="model server"
-                )
+                failure = failed[0].message or "without saying why"
+            if failure:
+                raise RefusedError(f"it does not load the version: {failure}", step=_STEP)
+            if has_ended:
+                return False
+            if any(status.state is State.AVAILABLE for status in statuses):
+                return True
             time.sleep(_POLL_SECONDS)
-    return False
+    raise FailedError(
+        f"the model server did not load the version in time: {log.tail()}; "
+        "EXPORTER_MODEL_SERVER_START_TIMEOUT_SECONDS gives it longer"
+    )
 
 
 def _statuses(client: BlockingClient, model_name: str) -> list[VersionStatus]:
@@ -153,13 +177,3 @@ def _free_ports() -> tuple[int, int]:
         first.bind(("127.0.0.1", 0))
         second.bind(("127.0.0.1", 0))
         return first.getsockname()[1], second.getsockname()[1]
-
-
-def _content(log: IO[bytes]) -> bytes:
-    log.seek(0)
-    return log.read()
-
-
-def _tail(log: IO[bytes]) -> str:
-    lines = [line for line in _content(log).decode(errors="replace").splitlines() if line.strip()]
-    return " | ".join(lines[-_LOG_TAIL_LINES:]) or "it logged nothing"

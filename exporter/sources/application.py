@@ -16,13 +16,16 @@ from exporter.errors import FailedError, UsageError, first_line
 from exporter.options import IMAGENET
 from exporter.progress import Reporter
 from exporter.settings import Settings
+from exporter.sources import untrusted
 from exporter.sources.download import bounded_downloads, failure_reason
+from exporter.sources.keras_errors import loading_error
 from exporter.sources.keras_file import from_keras, weights_digest
 from exporter.sources.known_applications import Application, find_application
 from exporter.sources.labels import ClassName
+from exporter.sources.memory_limit import bounded_memory, is_out_of_memory
 from exporter.sources.network import Network
+from exporter.sources.source_files import NO_WEIGHTS, weights_file
 
-NO_WEIGHTS: Final = "none"
 IMAGENET_SIDE_PIXELS: Final = 224
 
 
@@ -50,7 +53,7 @@ def load_application(
         FailedError: the download failed, or the file does not fit.
     """
     application = find_application(name)
-    weights_file = _weights_file(weights)
+    file = weights_file(weights)
     options: dict[str, Any] = {"input_shape": (*image_size, 3)} if image_size else {}
     if class_count and weights != IMAGENET:
         options["classes"] = class_count
@@ -58,12 +61,12 @@ def load_application(
         model, classes = _download(application, options, settings, report)
     else:
         model, classes = _construct(application, weights=None, **options), None
-    if weights_file:
-        _load_weights(model, weights_file, application.name)
+    if file:
+        _load_weights(model, file, application.name, settings.max_source_bytes)
     source = Source(
         kind="application",
         name=application.name,
-        weights=weights_file.name if weights_file else weights,
+        weights=file.name if file else weights,
         weights_sha256=weights_digest(model),
     )
     network = from_keras(
@@ -136,19 +139,14 @@ def _url(error: Exception) -> str:
     return found[0].rstrip(":") if found else "the file"
 
 
-def _weights_file(weights: str) -> Path | None:
-    if weights in {IMAGENET, NO_WEIGHTS}:
-        return None
-    path = Path(weights)
-    if not path.is_file():
-        raise UsageError(f"--weights {weights}: neither imagenet, nor none, nor an existing file")
-    return path
-
-
-def _load_weights(model: Any, path: Path, name: str) -> None:
+def _load_weights(model: Any, path: Path, name: str, max_bytes: int) -> None:
+    weight_bytes = untrusted.require_harmless(path, max_bytes)
     try:
-        model.load_weights(path)
+        with bounded_memory(weight_bytes):
+            model.load_weights(path)
     except Exception as error:
+        if is_out_of_memory(error):
+            raise loading_error(f"--weights {path}", error) from error
         raise FailedError(
             f"--weights {path}: these weights do not fit {name} with {model.output_shape[-1]} "
             f"classes ({first_line(error)}); name other classes with --labels"

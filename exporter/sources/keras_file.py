@@ -12,38 +12,42 @@ import numpy as np
 import tensorflow as tf
 
 from contract.card import Source
-from exporter.errors import FailedError, UsageError, first_line
+from exporter.errors import UsageError
 from exporter.options import Preprocess
-from exporter.sources import preprocess
+from exporter.sources import preprocess, untrusted
+from exporter.sources.keras_errors import loading_error
 from exporter.sources.labels import ClassName
+from exporter.sources.memory_limit import bounded_memory
 from exporter.sources.network import Network, require_image_input
+from exporter.sources.source_files import require_keras_file
 
 _PREDICT_BATCH_SIZE: Final = 8
 
 
-def load_keras(path: Path) -> Network:
+def load_keras(path: Path, *, max_bytes: int = untrusted.DEFAULT_MAX_BYTES) -> Network:
     """Load a whole Keras model from a .keras or .h5 file.
+
+    Args:
+        path: the file.
+        max_bytes: how much reading it may take.
 
     Raises:
         UsageError: the file is missing, of another format, or holds weights only.
+        RefusedError: it claims more than it holds, or than the limit.
         FailedError: Keras cannot load it.
     """
-    if not path.is_file():
-        raise UsageError(f"--keras {path}: there is no such file")
-    if path.suffix not in {".keras", ".h5", ".hdf5"}:
-        raise UsageError(
-            f"--keras {path}: Keras files end in .keras or .h5; "
-            "convert other formats (ONNX, PyTorch, TFLite) first, or use --saved-model DIR"
-        )
+    require_keras_file(path)
     if _holds_weights_only(path):
         raise UsageError(
             f"--keras {path}: the file holds weights without a model; "
             "use --application NAME --weights FILE, or save the whole model"
         )
+    weight_bytes = untrusted.require_harmless(path, max_bytes)
     try:
-        model = keras.saving.load_model(path, compile=False)
+        with bounded_memory(weight_bytes):
+            model = keras.saving.load_model(path, compile=False)
     except Exception as error:
-        raise FailedError(f"--keras {path}: Keras cannot load it: {first_line(error)}") from error
+        raise loading_error(f"--keras {path}", error) from error
     source = Source(
         kind="keras", name=path.name, weights=path.name, weights_sha256=weights_digest(model)
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 from contract.card import ClassInfo
 from exporter.errors import UsageError
+from exporter.sources.label_text import require_printable, split_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +58,16 @@ def to_classes(names: Sequence[ClassName]) -> tuple[ClassInfo, ...]:
 
 
 def _from_lines(path: Path, text: str) -> tuple[ClassName, ...]:
-    lines = [line.strip() for line in text.rstrip().splitlines()]
-    if "" in lines:
-        raise UsageError(
-            f"--labels {path}: line {lines.index('') + 1} is empty; a class index would slip"
-        )
-    return tuple(ClassName(line) for line in lines)
+    return tuple(
+        ClassName(require_printable(line, f"--labels {path}: line {number}"))
+        for number, line in enumerate(split_lines(text), 1)
+    )
 
 
 def _from_json(path: Path, text: str) -> tuple[ClassName, ...]:
     try:
         content: Any = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"--labels {path}: not JSON ({error})") from error
     if isinstance(content, list):
         entries = content
@@ -77,15 +76,17 @@ def _from_json(path: Path, text: str) -> tuple[ClassName, ...]:
         if missing:
             raise UsageError(f"--labels {path}: class {missing[0]} of {len(content)} is missing")
         entries = [content[str(index)] for index in range(len(content))]
-    return tuple(_entry(path, entry) for entry in entries)
+    return tuple(_entry(path, index, entry) for index, entry in enumerate(entries))
 
 
-def _entry(path: Path, entry: Any) -> ClassName:
+def _entry(path: Path, index: int, entry: Any) -> ClassName:
+    where = f"--labels {path}: class {index}"
     match entry:
-        case str(label) if label:
-            return ClassName(label)
-        case [str(identity), str(label)] if label:
-            return ClassName(label, identity)
+        case str(label):
+            return ClassName(require_printable(label, where))
+        case [str(identity), str(label)]:
+            identity = require_printable(identity, f"{where}, its id")
+            return ClassName(require_printable(label, where), identity)
     raise UsageError(
         f'--labels {path}: {entry!r} is neither "label" nor ["id", "label"], as Keras writes it'
     )

@@ -15,7 +15,9 @@ from contract.card import Source
 from contract.signatures import SERVING_DEFAULT
 from exporter.errors import FailedError, RefusedError, UsageError, first_line
 from exporter.options import TensorNames
+from exporter.sources.memory_limit import bounded_memory, is_out_of_memory
 from exporter.sources.network import Network, require_image_input
+from exporter.sources.source_files import require_saved_model
 
 _IMAGE_DTYPES: Final = (tf.uint8, tf.float16, tf.bfloat16, tf.float32, tf.float64)
 _PREDICT_BATCH_SIZE: Final = 8
@@ -30,8 +32,7 @@ def load_saved_model(path: Path, names: TensorNames) -> Network:
         RefusedError: its variables did not come along.
         FailedError: TensorFlow cannot load it.
     """
-    if not (path / "saved_model.pb").is_file():
-        raise UsageError(f"--saved-model {path}: there is no saved_model.pb in it")
+    require_saved_model(path)
     loaded = _load(path)
     signature = _choose("signature", names.signature, loaded.signatures, SERVING_DEFAULT)
     function = loaded.signatures[signature]
@@ -70,9 +71,15 @@ def load_saved_model(path: Path, names: TensorNames) -> Network:
 
 
 def _load(path: Path) -> Any:
+    files = (file for file in path.rglob("*") if file.is_file())
     try:
-        return tf.saved_model.load(str(path))
+        with bounded_memory(sum(file.stat().st_size for file in files)):
+            return tf.saved_model.load(str(path))
     except Exception as error:
+        if is_out_of_memory(error):
+            raise RefusedError(
+                f"--saved-model {path}: loading it takes far more memory than its files explain"
+            ) from error
         if (path / "variables" / "variables.index").is_file() and not _names_variables(error):
             reason = first_line(error)
             raise FailedError(f"--saved-model {path}: cannot be loaded: {reason}") from error

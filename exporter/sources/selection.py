@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,17 +31,6 @@ class SourceOptions:
     names: TensorNames = field(default_factory=TensorNames)
 
 
-def default_name(options: SourceOptions) -> str:
-    """The model name that the source suggests."""
-    if options.keras_file is not None:
-        return _as_name(options.keras_file.stem)
-    if options.saved_model is not None:
-        folder = options.saved_model.resolve()
-        # theirs/3 is version 3 of theirs
-        return _as_name(folder.parent.name if folder.name.isdecimal() else folder.name)
-    return str(options.application).lower()
-
-
 @dataclass(frozen=True, slots=True)
 class Selected:
     """Loads the one source that was named; may be sent to another process."""
@@ -56,7 +44,7 @@ class Selected:
         if options.keras_file is not None:
             from exporter.sources.keras_file import load_keras
 
-            return load_keras(options.keras_file)
+            return load_keras(options.keras_file, max_bytes=self.settings.max_source_bytes)
         if options.saved_model is not None:
             from exporter.sources.saved_model import load_saved_model
 
@@ -77,8 +65,3 @@ class Selected:
             image_size=self.options.image_size,
             class_count=count,
         )
-
-
-def _as_name(text: str) -> str:
-    """A file's name as a model name: what URLs and folders take without escaping."""
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", text).strip("-.") or "model"

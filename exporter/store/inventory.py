@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from contract.card import ModelCard
 from exporter.errors import FailedError, UsageError
-from exporter.store.publish import version_path, versions
+from exporter.store.version_numbers import version_path, versions
 
 CARD_FILE: Final = Path("assets.extra") / "model_card.json"
 """A copy of the card in the graph, for readers without TensorFlow."""

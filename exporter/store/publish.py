@@ -11,6 +11,7 @@ dies, so a staging folder that can be locked has no owner any more and is cleare
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import secrets
@@ -20,11 +21,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from exporter.errors import FailedError, UsageError
+from exporter import interruption
+from exporter.store import volume
+from exporter.store.version_numbers import next_version, require_free
 
 _PREFIX: Final = ".staging-"
 _STAGED_VERSION: Final = "1"
 """An integer, so that a model server can serve the staging folder as a base path."""
+
+_IN_THE_WAY: Final = frozenset({errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR})
+"""What rename says of a name that somebody without our lock has taken a moment ago."""
 
 
 class Staging:
@@ -42,14 +48,26 @@ class Staging:
             UsageError: the given version exists.
         """
         _flush(self.version_path)
-        with _locked(self._model_path):
-            taken = versions(self._model_path)
-            number = max((0, *taken)) + 1 if version is None else version
-            require_free(self._model_path, number)
-            published = self._model_path / str(number)
-            # Refuses a folder with anything in it, should someone without our lock have made one.
-            self.version_path.rename(published)
+        with _locked(self._model_path), interruption.held():
+            interruption.require_none()  # the last word: from here on it is published
+            published = self._rename_to_next() if version is None else self._rename(version)
+            interruption.ignore()
             _flush_folder(self._model_path)
+        return published
+
+    def _rename_to_next(self) -> Path:
+        while True:
+            try:
+                return self._rename(next_version(self._model_path))
+            except OSError as error:
+                if error.errno not in _IN_THE_WAY:
+                    raise
+
+    def _rename(self, version: int) -> Path:
+        require_free(self._model_path, version)
+        published = self._model_path / str(version)
+        # Refuses a folder with anything in it, should someone without our lock have made one.
+        self.version_path.rename(published)
         return published
 
 
@@ -58,55 +76,26 @@ def staging(model_path: Path) -> Iterator[Staging]:
     """Make a staging folder, clear those of dead processes; leave nothing behind on errors.
 
     Raises:
-        FailedError: the folder cannot be written or locked.
+        FailedError: the folder cannot be written or locked, or the volume ran full.
     """
+    with interruption.held():
+        path, descriptor = _claim_or_fail(model_path)
     try:
-        path, descriptor = _claim(model_path)
-    except OSError as error:
-        raise FailedError(f"cannot write to {model_path}: {error.strerror}") from error
-    try:
-        yield Staging(model_path, path)
+        interruption.require_none()
+        with volume.failures_named(model_path):
+            yield Staging(model_path, path)
     finally:
-        shutil.rmtree(path, ignore_errors=True)
-        os.close(descriptor)
-        _remove_if_empty(model_path)
+        with interruption.held():
+            shutil.rmtree(path, ignore_errors=True)
+            os.close(descriptor)
+            _remove_if_empty(model_path)
 
 
-def versions(model_path: Path) -> list[int]:
-    """The versions below a model's folder, ascending, as TensorFlow Serving reads them.
-
-    A folder is a version if its whole name is an integer: 1, 002 and -4 are, v3 and .x are not.
-    """
-    if not model_path.is_dir():
-        return []
-    numbers = [_version_of(entry.name) for entry in model_path.iterdir() if entry.is_dir()]
-    return sorted(number for number in numbers if number is not None)
-
-
-def version_path(model_path: Path, version: int) -> Path | None:
-    """The folder of a version, however its number is spelled (`7`, `007`)."""
-    if not model_path.is_dir():
-        return None
-    return next((p for p in model_path.iterdir() if _version_of(p.name) == version), None)
-
-
-def require_free(model_path: Path, version: int) -> None:
-    """Refuse a version that exists.
-
-    Raises:
-        UsageError: it does; nothing is ever overwritten.
-    """
-    if version_path(model_path, version):
-        existing = ", ".join(map(str, versions(model_path)))
-        raise UsageError(
-            f"version {version} of {model_path.name} exists (there are {existing}); "
-            "leave --version out to get the next one"
-        )
-
-
-def _version_of(name: str) -> int | None:
-    digits = name.removeprefix("-")
-    return int(name) if digits.isascii() and digits.isdigit() else None
+def _claim_or_fail(model_path: Path) -> tuple[Path, int]:
+    try:
+        return _claim(model_path)
+    except OSError as error:
+        raise volume.failure(model_path, error) from error
 
 
 def _claim(model_path: Path) -> tuple[Path, int]:
@@ -123,12 +112,12 @@ def _claim(model_path: Path) -> tuple[Path, int]:
 def _clear_abandoned(model_path: Path) -> None:
     for path in model_path.glob(f"{_PREFIX}*"):
         try:
-            descriptor = os.open(path, os.O_RDONLY)
-        except FileNotFoundError:
-            continue  # its owner has just cleaned up
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except OSError:
+            continue  # its owner has just cleaned up, or is another user, or it is no folder
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        except OSError:
             continue  # its owner lives
         else:
             shutil.rmtree(path, ignore_errors=True)

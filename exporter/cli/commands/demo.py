@@ -13,8 +13,10 @@ from exporter.cli.output import say, say_published
 from exporter.cli.parameters import PUBLISH_PANEL, BasePath
 from exporter.demo import STEPS, DemoFiles, publish_demo
 from exporter.options import DIGITS
+from exporter.preflight import require_name
 from exporter.progress import reporting
 from exporter.settings import load_settings
+from exporter.store.preflight import require_publishable
 
 PANEL: Final = PUBLISH_PANEL
 
@@ -39,6 +41,8 @@ def run(
       python -m exporter demo --write-held-out /tmp/digits
     """
     settings = load_settings()
+    require_name(name)
+    require_publishable((base_path or settings.base_path) / name, None)
     console = Console()
     files = DemoFiles(keras_file=save_keras, held_out_folder=write_held_out)
     with reporting(console, STEPS) as report:

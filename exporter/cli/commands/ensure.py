@@ -10,7 +10,7 @@ from exporter.cli.commands import demo, export
 from exporter.cli.parameters import PUBLISH_PANEL, BasePath
 from exporter.options import DEFAULT_APPLICATION, DIGITS
 from exporter.settings import load_settings
-from exporter.store.publish import versions
+from exporter.store.version_numbers import versions
 
 PANEL: Final = PUBLISH_PANEL
 

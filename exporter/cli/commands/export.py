@@ -9,12 +9,13 @@ import typer
 from rich.console import Console
 
 from contract.image_spec import Filter, Fit
-from exporter import export
+from exporter import export, preflight
 from exporter.build_process import build_apart
 from exporter.cli.output import say_published
 from exporter.cli.parameters import PUBLISH_PANEL, BasePath, require_bound
 from exporter.errors import UsageError
 from exporter.options import (
+    IMAGENET,
     ActivationOption,
     ExportOptions,
     Freeze,
@@ -24,7 +25,8 @@ from exporter.options import (
 )
 from exporter.progress import reporting
 from exporter.settings import load_settings
-from exporter.sources.selection import Selected, SourceOptions, default_name
+from exporter.sources.selection import Selected, SourceOptions
+from exporter.sources.source_files import SourceFiles
 
 PANEL: Final = PUBLISH_PANEL
 _SOURCE_PANEL: Final = "What to export (exactly one)"
@@ -157,26 +159,24 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
     """
     if sum(each is not None for each in (application, keras, saved_model)) != 1:
         raise UsageError("name exactly one of --application, --keras and --saved-model")
-    if weights and not application:
+    if weights is not None and not application:
         raise UsageError("--weights goes with --application; the other sources bring their own")
     if (signature or input_name or output_name) and not saved_model:
         raise UsageError("--signature, --input and --output go with --saved-model")
     settings = load_settings()
     size = _parse_size(image_size)
-    source_options = SourceOptions(
+    files = SourceFiles(
         application=application,
         keras_file=keras,
         saved_model=saved_model,
-        weights=weights or "imagenet",
-        image_size=size,
-        labels=labels,
-        names=TensorNames(signature, input_name, output_name),
+        weights=IMAGENET if weights is None else weights,
     )
+    preflight.require_sources(files, labels=labels, golden_dir=golden_dir, settings=settings)
     image: dict[str, Any] = {"fit": fit, "crop_fraction": crop_fraction, "filter": resample}
     if size:
         image |= {"height": size[0], "width": size[1]}
     options = ExportOptions(
-        name=name or default_name(source_options),
+        name=files.default_name() if name is None else name,
         base_path=base_path or settings.base_path,
         version=version,
         labels=labels,
@@ -188,6 +188,16 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
         freeze=freeze,
         golden_dir=golden_dir,
         parity_bound=settings.parity_bound if parity_bound is None else parity_bound,
+    )
+    preflight.require_target(options, source_bytes=files.size_bytes())
+    source_options = SourceOptions(
+        application=application,
+        keras_file=keras,
+        saved_model=saved_model,
+        weights=IMAGENET if weights is None else weights,
+        image_size=size,
+        labels=labels,
+        names=TensorNames(signature, input_name, output_name),
     )
     console = Console()
     with reporting(console, export.STEPS) as report:
@@ -201,7 +211,8 @@ def _parse_size(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
     parts = text.lower().split("x")
-    sides = [int(part) for part in parts if part.isascii() and part.isdigit() and int(part) > 0]
+    digits = [part for part in parts if part.isascii() and part.isdigit() and len(part) <= 9]  # noqa: PLR2004 - no side has more
+    sides = [int(part) for part in digits if int(part) > 0]
     if len(sides) != len(parts) or len(sides) > 2:  # noqa: PLR2004 - height and width
         raise UsageError(f"--image-size {text}: write 224 or 224x320 (height x width)")
     return (sides[0], sides[-1])

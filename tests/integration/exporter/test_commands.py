@@ -152,8 +152,10 @@ def test_interrupted_it_ends_its_model_server_and_cleans_up(tiny, tmp_path, numb
     )  # fmt: skip
     child = wait_until(lambda: sleeping_child(process.pid), what="the server's start")
     process.send_signal(number)
-    process.communicate(timeout=60)
+    _, told = process.communicate(timeout=60)
     assert process.returncode == exit_code
+    assert told.endswith("interrupted, nothing was published\n") == (number != signal.SIGKILL)
+    assert "Traceback" not in told
     wait_until(lambda: not child.is_running(), what="the server's end")
     if number == signal.SIGKILL:  # nobody was left to clean up; the next run will
         assert [path.name[:9] for path in (tmp_path / "m").iterdir()] == [".staging-"]

@@ -11,7 +11,7 @@ from contextlib import suppress
 import psutil
 import pytest
 
-from exporter.store import manifest, publish
+from exporter.store import manifest, publish, version_numbers
 from tests.support.processes import ROOT, wait_until
 
 KILLS = 20
@@ -91,7 +91,7 @@ def exports(tiny, tmp_path):
 
 def require_complete(model_path):
     """Every visible version is whole, to the byte."""
-    numbers = publish.versions(model_path)
+    numbers = version_numbers.versions(model_path)
     for number in numbers:
         assert manifest.differences(model_path / str(number)) == []
         assert "saved_model.pb" in manifest.read(model_path / str(number))

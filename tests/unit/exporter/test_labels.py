@@ -76,3 +76,51 @@ def test_classes_are_numbered_for_the_card():
         (0, "tench", "n01440764"),
         (1, "goldfish", None),
     ]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_end_where_the_files_line_ends_are(tmp_path, end):
+    (tmp_path / "l").write_bytes(f"tulip{end}\t rose{end}day lily{end}{end}".encode())
+    assert [each.label for each in labels.read(tmp_path / "l")] == ["tulip", "rose", "day lily"]
+
+
+# str.splitlines would end a line at each of the first eight.
+UNPRINTABLE = "\v\f\x1c\x1d\x1e\x85\u2028\u2029\0\x7f"
+
+
+@pytest.mark.parametrize("character", UNPRINTABLE)
+@pytest.mark.parametrize("place", ["cat\nda{}isy\ncow", "cat\n {}x", "cat\nx\n{0}x\n{0}x\n"])
+def test_control_characters_are_refused_with_line_and_code(tmp_path, character, place):
+    (tmp_path / "l").write_text(place.format(character), encoding="utf-8", newline="")
+    with pytest.raises(UsageError, match=rf"l: line [23]: .* U\+{ord(character):04X} "):
+        labels.read(tmp_path / "l")
+
+
+def test_a_control_character_at_the_very_end_is_no_blank(tmp_path):
+    with pytest.raises(UsageError, match=r"line 2: character 4 is U\+000B"):
+        labels.read(write(tmp_path / "l", "cat\ndog\v\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (r'["cat", "\ud800"]', r"class 1: character 1 is U\+D800 \(half a character\)"),
+        (r'[["n\u0000", "cat"]]', r"class 0, its id: character 2 is U\+0000 "),
+        (r'["cat", "a\u2028b"]', r"class 1: character 2 is U\+2028 \(line separator\)"),
+        ('["cat", " \u00a0 "]', "class 1 is empty"),
+        ('["cat", ""]', "class 1 is empty"),
+        ("[" * 100_000, "not JSON"),
+        ("cat\n\u00a0\n", "line 2 is empty"),
+        ("cat\nn01440764\ttench", r"line 2: character 10 is U\+0009 "),
+        (" \n\n", "the file is empty"),
+    ],
+)
+def test_labels_that_nobody_could_read_are_refused(tmp_path, text, complaint):
+    with pytest.raises(UsageError, match=complaint):
+        labels.read(write(tmp_path / "labels", text))
+
+
+def test_a_label_may_be_long_and_of_any_script(tmp_path):
+    names = ["x" * 5000, "百合", "👩‍🌾 with a joiner", "café"]
+    text = "\n".join(names)
+    assert [each.label for each in labels.read(write(tmp_path / "l", text))] == names
