@@ -55,6 +55,7 @@ def publish_demo(
         base_path=base_path,
         golden_files=tuple(GoldenFile(".png", d.png) for d in data.held_out[:_GOLDEN_DIGITS]),
         parity_bound=settings.parity_bound,
+        encoded_parity_bound=settings.encoded_parity_bound,
         evaluation=evaluation,
         preprocess="none",
     )

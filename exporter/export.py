@@ -17,14 +17,17 @@ from contract.card import ModelCard
 from contract.image_spec import ImageSpec
 from contract.signatures import DEFAULT_K
 from exporter.errors import FailedError, UsageError, first_line
+from exporter.graph.ending import read_ending, trace_network
 from exporter.graph.freeze import freeze, trace
 from exporter.graph.functions import Signatures
 from exporter.graph.scorer import Scorer, make_scorer
 from exporter.options import ExportOptions, GoldenFile
 from exporter.progress import Reporter
-from exporter.proof import gate, goldens
+from exporter.proof import behaviour, gate, goldens, operations, weights
+from exporter.proof.lines import GateLine
 from exporter.proof.replay import Checked
 from exporter.settings import Settings
+from exporter.side_effects.refusal import require_known_ops
 from exporter.sources import labels
 from exporter.sources.application import IMAGENET, imagenet_classes
 from exporter.sources.known_applications import IMAGENET_CLASS_COUNT
@@ -42,6 +45,8 @@ class Published:
     version: int
     card: ModelCard
     checked: list[Checked]
+    lines: tuple[GateLine, ...] = ()
+    """What the checks of the graph found, in their order."""
 
 
 def export(
@@ -62,6 +67,7 @@ def export(
         ExporterError: one of its three kinds; nothing is visible then.
     """
     _require_name(options.name)
+    require_known_ops(options.allowed_ops)
     model_path = options.base_path / options.name
     if options.version is not None:
         publish.require_free(model_path, options.version)
@@ -70,10 +76,16 @@ def export(
     image = _image_spec(network, options)
     files = _golden_files(options)
     pixels = goldens.to_pixels(files, image)
+    traced = trace_network(network, image)
+    lines = [
+        operations.require_harmless(traced, options.allowed_ops, network.source.name),
+        weights.require_sound(traced, network.source.name),
+    ]
     report.step("asking the source for golden answers")
     scorer = make_scorer(
         network,
         pixels,
+        ending=read_ending(traced),
         mode=options.preprocess,
         task=options.task,
         activation=options.activation,
@@ -85,9 +97,17 @@ def export(
     concrete, weight_bytes = trace(scorer.score, height=image.height, width=image.width)
     score, is_frozen = freeze(concrete, weight_bytes, options.freeze)
     signatures = Signatures(score, image=image, labels=[each.label for each in classes], k=k)
+    lines += behaviour.require_healthy(
+        gate.answer_of(signatures),
+        pixels,
+        bound=options.parity_bound,
+        may_be_constant=network.is_randomly_weighted,
+    )
     report.step("comparing with the source")
     answers = gate.golden_answers(signatures, files, pixels, scorer)
-    parity = gate.require_parity(answers, signatures, options.parity_bound)
+    parity = gate.require_parity(
+        answers, signatures, options.parity_bound, options.encoded_parity_bound
+    )
     card = ModelCard(
         model_name=options.name,
         task=scorer.task,
@@ -114,7 +134,7 @@ def export(
         report.step("publishing")
         manifest.write(staged.version_path)
         path = staged.publish(options.version)
-    return Published(path, int(path.name), card, checked)
+    return Published(path, int(path.name), card, checked, tuple(lines))
 
 
 def _require_name(name: str) -> None:
@@ -182,8 +202,14 @@ def _class_names(
         report.note(f"no labels: calling the classes class_0 … (--labels FILE{hint} names them)")
         return labels.numbered(count)
     if len(names) != count:
+        hint = (
+            " (one output is two classes; for a single label say --task multi_label)"
+            if scorer.is_binary
+            else ""
+        )
         raise UsageError(
             f"{len(names)} labels for {count} classes; the labels must match the model's output"
+            f"{hint}"
         )
     return names
 
@@ -201,6 +227,8 @@ def _explain(
     if network.preprocess is None and options.preprocess is None:
         inside = "it rescales inside" if network.has_rescaling else "it may expect otherwise"
         report.note(f"preprocess none: the network gets pixels 0..255 ({inside}; see --preprocess)")
+    if scorer.is_binary:
+        report.note(f"one output p is two classes: {classes[0].label} 1-p, {classes[1].label} p")
     if scorer.activation != "none" and options.activation is None:
         report.note(f"the scores are logits: adding {scorer.activation} (see --activation)")
     twice = labels.duplicates(classes)

@@ -12,6 +12,10 @@ DEFAULT_APPLICATION: Final = "MobileNetV2"
 DIGITS: Final = "digits"
 """The name of the demonstration model, where an application could stand."""
 
+DEFAULT_ENCODED_PARITY_BOUND: Final = 0.02
+"""A single grey level here and there moved no probability of the trained models that we measured
+by more than a tenth of that."""
+
 Preprocess = Literal["none", "tf", "torch", "caffe", "rescale"]
 """none: 0..255 as they are; tf: -1..1; torch: ImageNet mean and deviation; caffe: BGR less the
 ImageNet mean; rescale: 0..1."""
@@ -56,4 +60,8 @@ class ExportOptions:
     golden_files: tuple[GoldenFile, ...] = ()
     """More golden images, for callers in Python."""
     parity_bound: float
+    encoded_parity_bound: float = DEFAULT_ENCODED_PARITY_BOUND
+    """Of `top_k_encoded`, which decodes and resizes files by itself."""
+    allowed_ops: tuple[str, ...] = ()
+    """Types of operations that may do more than compute."""
     evaluation: Evaluation | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +15,7 @@ import tensorflow as tf
 from contract.card import Source
 from contract.signatures import SERVING_DEFAULT
 from exporter.errors import FailedError, RefusedError, UsageError, first_line
+from exporter.side_effects.saved_model import require_harmless_saved_model
 from exporter.sources.network import Network, require_image_input
 
 _IMAGE_DTYPES: Final = (tf.uint8, tf.float16, tf.bfloat16, tf.float32, tf.float64)
@@ -31,16 +32,17 @@ class TensorNames:
     output: str | None = None
 
 
-def load_saved_model(path: Path, names: TensorNames) -> Network:
+def load_saved_model(path: Path, names: TensorNames, allowed_ops: Collection[str] = ()) -> Network:
     """Load a SavedModel whose signature takes images and gives scores.
 
     Raises:
         UsageError: no SavedModel, or not clear which signature, input or output is meant.
-        RefusedError: its variables did not come along.
+        RefusedError: its variables did not come along, or it would do more than compute.
         FailedError: TensorFlow cannot load it.
     """
     if not (path / "saved_model.pb").is_file():
         raise UsageError(f"--saved-model {path}: there is no saved_model.pb in it")
+    require_harmless_saved_model(path, names.signature, allowed_ops)
     loaded = _load(path)
     signature = _choose("signature", names.signature, loaded.signatures, SERVING_DEFAULT)
     function = loaded.signatures[signature]

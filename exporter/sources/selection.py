@@ -38,6 +38,7 @@ class SourceOptions:
     labels: str | None = None
     """A file, or `imagenet`; its length is the number of classes of an application."""
     names: TensorNames = field(default_factory=TensorNames)
+    allowed_ops: tuple[str, ...] = ()
 
 
 def select_source(options: SourceOptions, settings: Settings) -> Selected:
@@ -53,7 +54,10 @@ def select_source(options: SourceOptions, settings: Settings) -> Selected:
         folder = saved_model.resolve()
         # theirs/3 is version 3 of theirs
         name = folder.parent.name if folder.name.isdecimal() else folder.name
-        return Selected(_as_name(name), lambda _: load_saved_model(saved_model, options.names))
+        return Selected(
+            _as_name(name),
+            lambda _: load_saved_model(saved_model, options.names, options.allowed_ops),
+        )
     return _application(str(options.application), options, settings)
 
 
