@@ -1,9 +1,8 @@
 """`pixels.decode`'s decoding and resize, as TensorFlow ops: for files that go to the model server.
 
-It follows Pillow step by step, because each step shows in the probabilities of a small model: the
-JPEG scale that the decoder is told, the side that is resized first, the rounding between the two
-(`contract.rendering` is the original). What remains are single grey levels, and EXIF, which is not
-looked at here.
+It follows `contract.rendering` step by step, down to the JPEG scale that the decoder is told: each
+step shows in the probabilities. Pixels of JPEG files and plain PNG files are the same; EXIF,
+transparency, palettes and 16 bits are not looked at here.
 """
 
 from __future__ import annotations
@@ -14,12 +13,7 @@ from typing import Final
 import tensorflow as tf
 
 from contract.image_spec import Filter, ImageSpec
-
-_KERNELS: Final[dict[Filter, str]] = {
-    "bilinear": "triangle",
-    "bicubic": "keyscubic",
-    "lanczos": "lanczos3",
-}
+from exporter.graph.resample import resample
 
 _JPEG_MAGIC: Final = b"\xff\xd8\xff"
 _JPEG_RATIOS: Final = (1, 2, 4, 8)
@@ -106,26 +100,7 @@ def _resize(
     """Resize the rectangle at `corner` (y, x) of `box` (height, width; float64) to `size`."""
     if spec.filter == "nearest" or not spec.antialias:
         return _sample(image, size, corner, box, _TAPS[spec.filter])
-    scale = tf.cast(size, tf.float64) / box
-    across, down = tf.constant([0.0, 1.0], tf.float64), tf.constant([1.0, 0.0], tf.float64)
-    # Pillow's two passes: the width first, and whole grey levels between them.
-    first = tf.stack([tf.shape(image)[0], size[1]])
-    wide = _filter(image, first, corner * across, scale * across + down, spec)
-    return _filter(wide, size, corner * down, scale * down + across, spec)
-
-
-def _filter(
-    image: tf.Tensor, size: tf.Tensor, corner: tf.Tensor, scale: tf.Tensor, spec: ImageSpec
-) -> tf.Tensor:
-    resized = tf.raw_ops.ScaleAndTranslate(
-        images=tf.cast(image[tf.newaxis], tf.float32),
-        size=size,
-        scale=tf.cast(scale, tf.float32),
-        translation=tf.cast(-corner * scale, tf.float32),
-        kernel_type=_KERNELS[spec.filter],
-        antialias=True,
-    )[0]
-    return _to_uint8(resized + 0.5)  # halves go up, where tf.round goes to the even one
+    return resample(image, size, corner, box, spec.filter)
 
 
 def _sample(

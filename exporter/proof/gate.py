@@ -15,6 +15,7 @@ from exporter.errors import FailedError, RefusedError
 from exporter.graph.functions import Signatures
 from exporter.graph.scorer import Scorer
 from exporter.options import DEFAULT_ENCODED_PARITY_BOUND, GoldenFile
+from exporter.proof import encoded
 from exporter.proof.goldens import Goldens
 from exporter.proof.model_server_process import command_of, running_model_server
 from exporter.proof.replay import Checked, replay
@@ -25,7 +26,6 @@ from protocol.models import ModelSpec
 Probabilities = npt.NDArray[np.float32]
 
 _STAGED_VERSION = 1
-_ENCODED_STEP = "encoded parity"
 
 
 def golden_answers(
@@ -36,12 +36,12 @@ def golden_answers(
 ) -> Goldens:
     """The source's answers to the golden pixels, and the graph's to the golden files."""
     decode = tf.function(signatures.decode, autograph=False)
-    encoded = decode(tf.constant([file.data for file in files]))
+    decoded = decode(tf.constant([file.data for file in files]))
     return Goldens(
         files=tuple(file.data for file in files),
         pixels=pixels,
         probabilities=scorer.reference(pixels),
-        encoded_probabilities=_probabilities(signatures, encoded),
+        encoded_probabilities=_probabilities(signatures, decoded),
     )
 
 
@@ -63,15 +63,15 @@ def require_parity(
             graph get another first class than pixels do.
     """
     probabilities = _probabilities(signatures, tf.constant(goldens.pixels))
+    alike = encoded.decoded_alike(goldens.files)
+    theirs, ours = goldens.encoded_probabilities[alike], goldens.probabilities[alike]
     parity = Parity(
         n=len(goldens.pixels),
         max_abs_difference=_difference(probabilities, goldens.probabilities),
         bound=bound,
         top_1_agreement=_agreement(probabilities, goldens.probabilities),
-        encoded_max_abs_difference=_difference(
-            goldens.encoded_probabilities, goldens.probabilities
-        ),
-        encoded_top_1_agreement=_agreement(goldens.encoded_probabilities, goldens.probabilities),
+        encoded_max_abs_difference=_difference(theirs, ours),
+        encoded_top_1_agreement=_agreement(theirs, ours),
         encoded_bound=encoded_bound,
     )
     if parity.max_abs_difference > bound:
@@ -80,31 +80,8 @@ def require_parity(
             f"(allowed: {bound:.2g}); check --preprocess, or state a wider --parity-bound",
             step="parity",
         )
-    _require_encoded_parity(goldens, encoded_bound)
+    encoded.require_parity(theirs, ours, encoded_bound)
     return parity
-
-
-def _require_encoded_parity(goldens: Goldens, bound: float) -> None:
-    """Another first class is allowed where the source's own two are closer than the bound."""
-    expected, encoded = goldens.probabilities, goldens.encoded_probabilities
-    difference = _difference(encoded, expected)
-    if difference > bound:
-        raise RefusedError(
-            f"files decoded in the graph (top_k_encoded) are answered otherwise by "
-            f"{difference:.2g} (allowed: {bound:.2g}); if nobody sends files to the model server, "
-            "state a wider --encoded-parity-bound",
-            step=_ENCODED_STEP,
-        )
-    best, theirs = expected.argmax(axis=1), encoded.argmax(axis=1)
-    images = np.arange(len(expected))
-    margins = expected[images, best] - expected[images, theirs]
-    wrong = np.flatnonzero(margins > bound)
-    if len(wrong):
-        raise RefusedError(
-            f"files decoded in the graph (top_k_encoded) get another first class: "
-            f"{len(wrong)} of {len(expected)} golden images, by {margins.max():.2g}",
-            step=_ENCODED_STEP,
-        )
 
 
 def prove(base_path: Path, goldens: Goldens, card: ModelCard, settings: Settings) -> list[Checked]:
