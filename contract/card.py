@@ -62,8 +62,10 @@ class Parity(_Part):
     bound: float = Field(gt=0.0)
     top_1_agreement: Fraction
     encoded_max_abs_difference: float | None = Field(default=None, ge=0.0)
-    """The same for `top_k_encoded`, which decodes and resizes in the graph; informative only."""
+    """The same for `top_k_encoded`, which decodes and resizes in the graph."""
     encoded_top_1_agreement: Fraction | None = None
+    encoded_bound: float | None = Field(default=None, gt=0.0)
+    """What `top_k_encoded` was held to; None: to nothing, as in older versions."""
 
 
 class ModelCard(_Part):

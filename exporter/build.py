@@ -19,6 +19,7 @@ from contract.card import ModelCard
 from contract.image_spec import ImageSpec
 from contract.signatures import DEFAULT_K
 from exporter.errors import UsageError
+from exporter.graph.ending import read_ending, trace_network
 from exporter.graph.freeze import freeze, trace
 from exporter.graph.frozen_graph import FrozenGraph
 from exporter.graph.functions import Head
@@ -28,7 +29,7 @@ from exporter.graph.variable_graph import VariableGraph
 from exporter.memory import give_back, memory_limit_bytes, require_memory
 from exporter.options import IMAGENET, ExportOptions, GoldenFile
 from exporter.progress import Reporter
-from exporter.proof import goldens, parity
+from exporter.proof import behaviour, goldens, operations, parity, weights
 from exporter.proof.lines import GateLine
 from exporter.settings import Settings
 from exporter.sources import labels
@@ -66,10 +67,16 @@ def build(
     image = _image_spec(network, options)
     files = _golden_files(network, options)
     pixels = goldens.to_pixels(files, image)
+    traced = trace_network(network, image)
+    lines = [
+        operations.require_harmless(traced, options.allowed_ops, network.source.name),
+        weights.require_sound(traced, network.source.name),
+    ]
     report.step("asking the source for golden answers")
     scorer = make_scorer(
         network,
         pixels,
+        ending=read_ending(traced),
         mode=options.preprocess,
         task=options.task,
         activation=options.activation,
@@ -82,19 +89,25 @@ def build(
     require_memory(weight_bytes, report, memory_limit_bytes())
     head = Head(image, [each.label for each in classes], _top_k(options.k, scorer.class_count))
     frozen = freeze(concrete, weight_bytes, options.freeze)
+    may_be_constant = network.is_randomly_weighted
     source, precision, evaluation = network.source, network.precision, network.evaluation
     task, preprocess = scorer.task, scorer.preprocess
     graph: ServingGraph
     if frozen is None:
         graph = VariableGraph(concrete, head, network.tracked)
     else:
-        del network, scorer, concrete
+        del network, scorer, traced, concrete
         keras.backend.clear_session()
         give_back()
         graph = FrozenGraph(frozen, head)
+    lines += behaviour.require_healthy(
+        graph.score, pixels, bound=options.parity_bound, may_be_constant=may_be_constant
+    )
     report.step("comparing with the source")
     answers = parity.golden_answers(graph, files, pixels, expected)
-    found = parity.require_parity(graph, answers, options.parity_bound)
+    found = parity.require_parity(
+        graph, answers, options.parity_bound, options.encoded_parity_bound
+    )
     report.step("writing the staged version")
     card = ModelCard(
         model_name=options.name,
@@ -115,7 +128,7 @@ def build(
     inventory.write_card(version_path, card)
     goldens.write(version_path, files, answers)
     warmup.write(version_path, card, settings.max_batch_size)
-    return tuple(parity.lines(found))
+    return (*lines, *parity.lines(found))
 
 
 def _image_spec(network: Network, options: ExportOptions) -> ImageSpec:
@@ -159,8 +172,14 @@ def _class_names(
         report.note(f"no labels: calling the classes class_0 … (--labels FILE{hint} names them)")
         return labels.numbered(count)
     if len(names) != count:
+        hint = (
+            " (one output is two classes; for a single label say --task multi_label)"
+            if scorer.is_binary
+            else ""
+        )
         raise UsageError(
             f"{len(names)} labels for {count} classes; the labels must match the model's output"
+            f"{hint}"
         )
     return names
 
@@ -178,6 +197,8 @@ def _explain(
     if network.preprocess is None and options.preprocess is None:
         inside = "it rescales inside" if network.has_rescaling else "it may expect otherwise"
         report.note(f"preprocess none: the network gets pixels 0..255 ({inside}; see --preprocess)")
+    if scorer.is_binary:
+        report.note(f"one output p is two classes: {classes[0].label} 1-p, {classes[1].label} p")
     if scorer.activation != "none" and options.activation is None:
         report.note(f"the scores are logits: adding {scorer.activation} (see --activation)")
     twice = labels.duplicates(classes)

@@ -44,7 +44,11 @@ def publish_demo(
         ExporterError: the export failed or was refused.
     """
     options = ExportOptions(
-        name=name, base_path=base_path, parity_bound=settings.parity_bound, preprocess="none"
+        name=name,
+        base_path=base_path,
+        parity_bound=settings.parity_bound,
+        encoded_parity_bound=settings.encoded_parity_bound,
+        preprocess="none",
     )
     return export.export(TrainedDigits(files), options, settings, report, build)
 

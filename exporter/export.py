@@ -18,6 +18,7 @@ from exporter.proof import gate, goldens
 from exporter.proof.lines import GateLine
 from exporter.proof.replay import Checked
 from exporter.settings import Settings
+from exporter.side_effects.refusal import require_known_ops
 from exporter.sources.loading import Load
 from exporter.store import inventory, manifest, publish
 
@@ -80,6 +81,7 @@ def export(
         ExporterError: one of its three kinds; nothing is visible then.
     """
     preflight.require_target(options)
+    require_known_ops(options.allowed_ops)
     model_path = options.base_path / options.name
     with publish.staging(model_path) as staged:
         lines = build(load, options, settings, report, staged.version_path)

@@ -15,6 +15,9 @@ DIGITS: Final = "digits"
 """The name of the demonstration model, where an application could stand."""
 
 DIGITS_EPOCHS: Final = 14
+DEFAULT_ENCODED_PARITY_BOUND: Final = 0.01
+"""Files are decoded in the graph as Pillow 13 does, bit by bit: measured 0. A level more or less at
+an edge, as of another Pillow, moved a trained network's probabilities by 3e-4."""
 
 Preprocess = Literal["none", "tf", "torch", "caffe", "rescale"]
 """none: 0..255 as they are; tf: -1..1; torch: ImageNet mean and deviation; caffe: BGR less the
@@ -67,3 +70,7 @@ class ExportOptions:
     freeze: Freeze = "auto"
     golden_dir: Path | None = None
     parity_bound: float
+    encoded_parity_bound: float = DEFAULT_ENCODED_PARITY_BOUND
+    """Of `top_k_encoded`, which decodes and resizes files by itself."""
+    allowed_ops: tuple[str, ...] = ()
+    """Types of operations that may do more than compute."""

@@ -56,10 +56,12 @@ def require_target(options: ExportOptions, *, source_bytes: int | None = None) -
     """
     require_name(options.name)
     # inf and nan, which compare with everything the wrong way, are neither.
-    if not 0 < options.parity_bound <= 1:
-        raise UsageError(
-            f"parity bound {options.parity_bound:g}: write a number above 0 and up to 1"
-        )
+    for what, bound in (
+        ("parity bound", options.parity_bound),
+        ("encoded parity bound", options.encoded_parity_bound),
+    ):
+        if not 0 < bound <= 1:
+            raise UsageError(f"{what} {bound:g}: write a number above 0 and up to 1")
     _require_image(options.image)
     require_publishable(
         options.base_path / options.name, options.version, source_bytes=source_bytes

@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from exporter.errors import UsageError
+from exporter.options import DEFAULT_ENCODED_PARITY_BOUND
 
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -27,6 +28,12 @@ class Settings(BaseSettings):
         gt=0,
         le=1,
         description="Largest difference of any probability between source and exported version.",
+    )
+    encoded_parity_bound: float = Field(
+        default=DEFAULT_ENCODED_PARITY_BOUND,
+        gt=0,
+        le=1,
+        description="The same for files that `top_k_encoded` decodes and resizes in the graph.",
     )
     connect_timeout_seconds: Seconds = Field(
         default=5.0, description="How long a download host may take to accept a connection."

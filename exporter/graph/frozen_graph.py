@@ -31,7 +31,6 @@ from exporter.graph.serving_graph import Pixels, Probabilities
 
 _SAVED_MODEL_SCHEMA_VERSION: Final = 1
 _PREDICT: Final = tf.compat.v1.saved_model.signature_constants.PREDICT_METHOD_NAME
-_BATCH_SIZE: Final = 8
 
 
 class FrozenGraph:
@@ -47,13 +46,9 @@ class FrozenGraph:
         self._session = tf.compat.v1.Session(graph=self._graph)
 
     def score(self, images: Pixels) -> Probabilities:
-        """As `ServingGraph.score`, in batches of at most eight."""
-        batches = range(0, len(images), _BATCH_SIZE)
-        answers = [
-            self._run(self._probabilities, {self._images: images[i : i + _BATCH_SIZE]})
-            for i in batches
-        ]
-        return np.concatenate(answers)
+        """As `ServingGraph.score`."""
+        answers: Probabilities = self._run(self._probabilities, {self._images: images})
+        return answers
 
     def decode(self, files: Sequence[bytes]) -> Pixels:
         """As `ServingGraph.decode`."""

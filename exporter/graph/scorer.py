@@ -12,12 +12,15 @@ import tensorflow as tf
 
 from contract.card import Task
 from exporter.errors import RefusedError, UsageError, first_line
+from exporter.graph.batch_sizes import failing_sizes
+from exporter.graph.ending import Ending
+from exporter.graph.task import STEP, Scores, decide
 from exporter.options import Activation, Preprocess
 from exporter.sources import preprocess
 from exporter.sources.network import Network
 
-_ADDED: Final[dict[Task, Activation]] = {"single_label": "softmax", "multi_label": "sigmoid"}
-_SUM_TOLERANCE: Final = 5e-3  # float16 networks round each of a thousand probabilities
+_BATCH_SIZES: Final = (1, 2, 3, 4, 8)
+"""Tried on a network that fails: does it take some?"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,28 +29,32 @@ class Scorer:
 
     score: Callable[[tf.Tensor], tf.Tensor]
     """uint8 [N,H,W,3] to float32 [N,C], for tracing."""
-    reference: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
+    reference: Callable[[npt.NDArray[np.uint8]], Scores]
     """The same by the source's own means."""
     preprocess: Preprocess
     activation: Activation
     """What the graph adds behind the network."""
     task: Task
     class_count: int
+    is_binary: bool = False
+    """The network has one output p; the classes are 1-p and p."""
 
 
 def make_scorer(
     network: Network,
     pixels: npt.NDArray[np.uint8],
     *,
+    ending: Ending | None = None,
     mode: Preprocess | None = None,
     task: Task | None = None,
     activation: Activation | None = None,
 ) -> Scorer:
-    """Settle preprocessing, task and activation by looking at the network's scores.
+    """Settle preprocessing, task and activation by looking at the network's graph and scores.
 
     Args:
         network: the source.
         pixels: uint8 [N,H,W,3], images to try it on.
+        ending: what its graph ends in; None: the scores alone have to tell.
         mode: None: what the source says, else none.
         task: None: multi_label after a sigmoid, else single_label.
         activation: None: softmax or sigmoid by the task where the scores are logits, else none.
@@ -59,20 +66,19 @@ def make_scorer(
     mode = mode or network.preprocess or "none"
     prepare = _preparation(network, mode)
     scores = _scores(network, prepare(pixels.astype(np.float32)))
-    task = task or _task(network, scores)
-    added = activation or _missing_activation(network, scores, task)
-    probabilities = _activate_array(added, scores)
-    _require_probabilities(probabilities, task)
+    answer = decide(network, scores, ending, task=task, activation=activation)
 
     def score(images: tf.Tensor) -> tf.Tensor:
         prepared = preprocess.in_graph(mode, images, network.dtype)
-        return _activate(added, tf.cast(network.call(prepared), tf.float32))
+        return answer.in_graph(tf.cast(network.call(prepared), tf.float32))
 
-    def reference(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        raw = network.predict(prepare(images.astype(np.float32)))
-        return _activate_array(added, raw)
+    def reference(images: npt.NDArray[np.uint8]) -> Scores:
+        return answer.in_numpy(network.predict(prepare(images.astype(np.float32))))
 
-    return Scorer(score, reference, mode, added, task, scores.shape[1])
+    class_count = answer.in_numpy(scores).shape[1]
+    return Scorer(
+        score, reference, mode, answer.activation, answer.task, class_count, answer.is_binary
+    )
 
 
 def _preparation(network: Network, mode: Preprocess) -> preprocess.PreprocessInput:
@@ -82,83 +88,32 @@ def _preparation(network: Network, mode: Preprocess) -> preprocess.PreprocessInp
     return preprocess.reference(mode)
 
 
-def _scores(network: Network, prepared: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _scores(network: Network, prepared: npt.NDArray[np.float32]) -> Scores:
     try:
         scores = network.predict(prepared)
     except Exception as error:
-        hint = " (its variables did not come along)" if "variable" in str(error) else ""
-        raise RefusedError(
-            f"{network.source.name} fails on images of {prepared.shape[1]}x{prepared.shape[2]}"
-            f"{hint}: {first_line(error)}"
-        ) from error
+        raise _failure(network, prepared, error) from error
     if scores.ndim != 2 or len(scores) != len(prepared):  # noqa: PLR2004 - [N,C]
         raise UsageError(f"{network.source.name}: answers {scores.shape} to {len(prepared)} images")
     if not np.isfinite(scores).all():
         raise RefusedError(
-            f"{network.source.name} answers NaN or infinity; look at its weights and --preprocess"
+            f"{network.source.name} answers NaN or infinity; look at its weights and --preprocess",
+            step=STEP,
         )
     return scores
 
 
-def _task(network: Network, scores: npt.NDArray[np.float32]) -> Task:
-    if network.final_activation == "softmax" or _sums_to_one(scores):
-        return "single_label"
-    if network.final_activation == "sigmoid":
-        return "multi_label"
-    if network.final_activation in {None, "linear"} and not _in_unit_interval(scores):
-        return "single_label"  # logits: softmax is by far the usual end
-    raise UsageError(
-        f"{network.source.name}: its scores lie in 0..1 but do not sum to 1; "
-        "say --task multi_label for one sigmoid per class, or --activation softmax for logits"
-    )
-
-
-def _missing_activation(
-    network: Network, scores: npt.NDArray[np.float32], task: Task
-) -> Activation:
-    if network.final_activation in {"softmax", "sigmoid"}:
-        return "none"
-    is_done = _sums_to_one(scores) if task == "single_label" else _in_unit_interval(scores)
-    return "none" if is_done else _ADDED[task]
-
-
-def _require_probabilities(probabilities: npt.NDArray[np.float32], task: Task) -> None:
-    if not _in_unit_interval(probabilities):
-        raise RefusedError(
-            f"the scores run from {probabilities.min():.3g} to {probabilities.max():.3g}: "
-            "no probabilities; say --activation softmax or sigmoid"
+def _failure(network: Network, prepared: npt.NDArray[np.float32], error: Exception) -> RefusedError:
+    name = network.source.name
+    sizes = [size for size in _BATCH_SIZES if size <= len(prepared)]
+    failing = failing_sizes(network.predict, prepared, sizes)
+    if len(failing) < len(sizes):
+        listed = ", ".join(map(str, failing)) or f"{len(prepared)}"
+        return RefusedError(
+            f"{name} takes only some batch sizes: it fails with {listed} images "
+            f"({first_line(error)}); build it for batches of any size",
+            step="behaviour",
         )
-    if task == "single_label" and not _sums_to_one(probabilities):
-        raise RefusedError(
-            "the probabilities of an image do not sum to 1; say --task multi_label, "
-            "or --activation softmax if they are logits"
-        )
-
-
-def _in_unit_interval(scores: npt.NDArray[np.float32]) -> bool:
-    return bool((scores >= 0).all() and (scores <= 1 + _SUM_TOLERANCE).all())
-
-
-def _sums_to_one(scores: npt.NDArray[np.float32]) -> bool:
-    return _in_unit_interval(scores) and bool(
-        (np.abs(scores.sum(axis=1) - 1) < _SUM_TOLERANCE).all()
-    )
-
-
-def _activate(activation: Activation, scores: tf.Tensor) -> tf.Tensor:
-    if activation == "softmax":
-        return tf.nn.softmax(scores)
-    return tf.nn.sigmoid(scores) if activation == "sigmoid" else scores
-
-
-def _activate_array(
-    activation: Activation, scores: npt.NDArray[np.float32]
-) -> npt.NDArray[np.float32]:
-    """In NumPy and float64, so that it shares nothing with the graph."""
-    wide = scores.astype(np.float64)
-    if activation == "softmax":
-        exponentials = np.exp(wide - wide.max(axis=1, keepdims=True))
-        wide = exponentials / exponentials.sum(axis=1, keepdims=True)
-    elif activation == "sigmoid":
-        wide = 1 / (1 + np.exp(-np.clip(wide, -500, 500)))
-    return wide.astype(np.float32)
+    hint = " (its variables did not come along)" if "variable" in str(error) else ""
+    size = f"{prepared.shape[1]}x{prepared.shape[2]}"
+    return RefusedError(f"{name} fails on images of {size}{hint}: {first_line(error)}")

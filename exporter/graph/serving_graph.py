@@ -22,7 +22,7 @@ class ServingGraph(Protocol):
         ...
 
     def score(self, images: Pixels) -> Probabilities:
-        """Probabilities [N,C] of pixels [N,H,W,3]: what `serving_default` answers."""
+        """Probabilities [N,C] of pixels [N,H,W,3] in one batch: what `serving_default` answers."""
         ...
 
     def decode(self, files: Sequence[bytes]) -> Pixels:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +12,12 @@ from contract.card import Parity
 from exporter.errors import RefusedError
 from exporter.graph.serving_graph import ServingGraph
 from exporter.options import GoldenFile
+from exporter.proof import encoded
 from exporter.proof.goldens import Goldens
 from exporter.proof.lines import GateLine
 
-STEP = "parity"
+STEP: Final = "parity"
+_BATCH_SIZE: Final = 8
 
 
 def golden_answers(
@@ -36,26 +39,30 @@ def golden_answers(
         files=data,
         pixels=pixels,
         probabilities=expected,
-        encoded_probabilities=graph.score(graph.decode(data)),
+        encoded_probabilities=_score(graph, graph.decode(data)),
     )
 
 
-def require_parity(graph: ServingGraph, goldens: Goldens, bound: float) -> Parity:
-    """Hold the exported graph against its source on the same pixels.
+def require_parity(
+    graph: ServingGraph, goldens: Goldens, bound: float, encoded_bound: float
+) -> Parity:
+    """Hold the exported graph against its source: on the same pixels, and on the same files.
 
     Raises:
-        RefusedError: NaN, or a probability is further off than the bound.
+        RefusedError: NaN, a probability is further off than its bound, or files decoded in the
+            graph get another first class than pixels do.
     """
-    probabilities = graph.score(goldens.pixels)
+    probabilities = _score(graph, goldens.pixels)
+    alike = encoded.decoded_alike(goldens.files)
+    theirs, ours = goldens.encoded_probabilities[alike], goldens.probabilities[alike]
     parity = Parity(
         n=len(goldens.pixels),
         max_abs_difference=_difference(probabilities, goldens.probabilities),
         bound=bound,
         top_1_agreement=_agreement(probabilities, goldens.probabilities),
-        encoded_max_abs_difference=_difference(
-            goldens.encoded_probabilities, goldens.probabilities
-        ),
-        encoded_top_1_agreement=_agreement(goldens.encoded_probabilities, goldens.probabilities),
+        encoded_max_abs_difference=_difference(theirs, ours),
+        encoded_top_1_agreement=_agreement(theirs, ours),
+        encoded_bound=encoded_bound,
     )
     if parity.max_abs_difference > bound:
         raise RefusedError(
@@ -63,6 +70,7 @@ def require_parity(graph: ServingGraph, goldens: Goldens, bound: float) -> Parit
             f"(allowed: {bound:.2g}); check --preprocess, or state a wider --parity-bound",
             step=STEP,
         )
+    encoded.require_parity(theirs, ours, encoded_bound)
     return parity
 
 
@@ -73,6 +81,16 @@ def lines(parity: Parity) -> Iterator[GateLine]:
         found=f"{parity.max_abs_difference:.1e} from the source at most, on {parity.n} images",
         bound=f"{parity.bound:g}",
     )
+    yield GateLine(
+        step=encoded.STEP,
+        found=f"{parity.encoded_max_abs_difference:.1e} of files decoded in the graph at most",
+        bound=f"{parity.encoded_bound:g}",
+    )
+
+
+def _score(graph: ServingGraph, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    batches = range(0, len(pixels), _BATCH_SIZE)
+    return np.concatenate([graph.score(pixels[i : i + _BATCH_SIZE]) for i in batches])
 
 
 def _difference(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from contract.card import Source
 from contract.signatures import SERVING_DEFAULT
 from exporter.errors import FailedError, RefusedError, UsageError, first_line
 from exporter.options import TensorNames
+from exporter.side_effects.saved_model import require_harmless_saved_model
 from exporter.sources.memory_limit import bounded_memory, is_out_of_memory
 from exporter.sources.network import Network, require_image_input
 from exporter.sources.source_files import require_saved_model
@@ -24,15 +25,16 @@ _PREDICT_BATCH_SIZE: Final = 8
 _CHUNK_BYTES: Final = 1 << 20
 
 
-def load_saved_model(path: Path, names: TensorNames) -> Network:
+def load_saved_model(path: Path, names: TensorNames, allowed_ops: Collection[str] = ()) -> Network:
     """Load a SavedModel whose signature takes images and gives scores.
 
     Raises:
         UsageError: no SavedModel, or not clear which signature, input or output is meant.
-        RefusedError: its variables did not come along.
+        RefusedError: its variables did not come along, or it would do more than compute.
         FailedError: TensorFlow cannot load it.
     """
     require_saved_model(path)
+    require_harmless_saved_model(path, names.signature, allowed_ops)
     loaded = _load(path)
     signature = _choose("signature", names.signature, loaded.signatures, SERVING_DEFAULT)
     function = loaded.signatures[signature]

@@ -29,6 +29,7 @@ class SourceOptions:
     labels: str | None = None
     """A file, or `imagenet`; its length is the number of classes of an application."""
     names: TensorNames = field(default_factory=TensorNames)
+    allowed_ops: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Selected:
         if options.saved_model is not None:
             from exporter.sources.saved_model import load_saved_model
 
-            return load_saved_model(options.saved_model, options.names)
+            return load_saved_model(options.saved_model, options.names, options.allowed_ops)
         return self._application(str(options.application), report)
 
     def _application(self, name: str, report: Reporter) -> Network:

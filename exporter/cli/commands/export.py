@@ -144,6 +144,22 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
             rich_help_panel=_PUBLISHING_PANEL,
         ),
     ] = None,
+    encoded_parity_bound: Annotated[
+        float | None,
+        typer.Option(
+            callback=require_bound,
+            help="The same for files decoded in the graph (top_k_encoded).",
+            rich_help_panel=_PUBLISHING_PANEL,
+        ),
+    ] = None,
+    allow_op: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="An operation that reads or writes files, or runs Python, and may; repeatable.",
+            rich_help_panel=_PUBLISHING_PANEL,
+        ),
+    ] = None,
 ) -> None:
     """Publish a model as the next version, after proving it.
 
@@ -169,7 +185,6 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
         application=application,
         keras_file=keras,
         saved_model=saved_model,
-        weights=IMAGENET if weights is None else weights,
     )
     preflight.require_sources(files, labels=labels, golden_dir=golden_dir, settings=settings)
     image: dict[str, Any] = {"fit": fit, "crop_fraction": crop_fraction, "filter": resample}
@@ -188,6 +203,10 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
         freeze=freeze,
         golden_dir=golden_dir,
         parity_bound=settings.parity_bound if parity_bound is None else parity_bound,
+        encoded_parity_bound=settings.encoded_parity_bound
+        if encoded_parity_bound is None
+        else encoded_parity_bound,
+        allowed_ops=tuple(allow_op or ()),
     )
     preflight.require_target(options, source_bytes=files.size_bytes())
     source_options = SourceOptions(
@@ -198,6 +217,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
         image_size=size,
         labels=labels,
         names=TensorNames(signature, input_name, output_name),
+        allowed_ops=tuple(allow_op or ()),
     )
     console = Console()
     with reporting(console, export.STEPS) as report:
