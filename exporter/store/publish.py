@@ -23,6 +23,7 @@ from typing import Final
 from exporter.errors import FailedError, UsageError
 
 _PREFIX: Final = ".staging-"
+_REMOVED_PREFIX: Final = ".removed-"
 _STAGED_VERSION: Final = "1"
 """An integer, so that a model server can serve the staging folder as a base path."""
 
@@ -102,6 +103,25 @@ def require_free(model_path: Path, version: int) -> None:
             f"version {version} of {model_path.name} exists (there are {existing}); "
             "leave --version out to get the next one"
         )
+
+
+def remove(model_path: Path, version: int) -> None:
+    """Take a version away: hidden by one rename, then deleted, so that nobody sees a part of it.
+
+    What an earlier removal that was killed has left hidden goes too.
+
+    Raises:
+        UsageError: there is no such version.
+    """
+    with _locked(model_path):
+        path = version_path(model_path, version)
+        if path is None:
+            raise UsageError(f"there is no version {version} of {model_path.name}")
+        hidden = path.rename(model_path / f"{_REMOVED_PREFIX}{secrets.token_hex(8)}")
+        _flush_folder(model_path)
+    shutil.rmtree(hidden)
+    for left in model_path.glob(f"{_REMOVED_PREFIX}*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _version_of(name: str) -> int | None:
