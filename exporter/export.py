@@ -29,7 +29,7 @@ from exporter.sources import labels
 from exporter.sources.application import IMAGENET, imagenet_classes
 from exporter.sources.known_applications import IMAGENET_CLASS_COUNT
 from exporter.sources.network import Network
-from exporter.store import inventory, manifest, publish, warmup
+from exporter.store import inventory, manifest, publish, signature, warmup
 
 STEPS = 7
 
@@ -65,6 +65,9 @@ def export(
     model_path = options.base_path / options.name
     if options.version is not None:
         publish.require_free(model_path, options.version)
+    signing_key = Path(settings.signing_key) if settings.signing_key else None
+    if signing_key:
+        signature.require_usable(signing_key)
     report.step("loading the source")
     network = load(report)
     image = _image_spec(network, options)
@@ -113,6 +116,8 @@ def export(
         checked = gate.prove(staged.base_path, answers, card, settings)
         report.step("publishing")
         manifest.write(staged.version_path)
+        if signing_key:
+            signature.sign(staged.version_path, signing_key)
         path = staged.publish(options.version)
     return Published(path, int(path.name), card, checked)
 
