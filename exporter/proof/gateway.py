@@ -17,6 +17,10 @@ from exporter.errors import FailedError, RefusedError, UsageError
 
 Kind = Literal["gateway", "model server"]
 
+_GREY_PIXEL: Final = (
+    b"BM:\0\0\0\0\0\0\x006\0\0\0(\0\0\0\1\0\0\0\1\0\0\0\1\0\x18" + bytes(25) + b"\x7f\x7f\x7f\0"
+)
+"""A BMP file."""
 _PROBE_SECONDS: Final = 5.0
 _PATIENCE: Final = 5
 """How often a gateway that asks to come back later (429, 503) is asked again."""
@@ -122,6 +126,14 @@ class Gateway:
         except (KeyError, ValidationError) as error:
             reason = served[number].get("error", "it is not an export of ours")
             raise FailedError(f"{name} version {number} has no model card: {reason}") from error
+
+    def version_of(self, name: str, label: str) -> int:
+        """The version that a label stands for: whoever answers a picture of one grey pixel.
+
+        Raises:
+            FailedError: nobody does.
+        """
+        return self.classify(_GREY_PIXEL, model=name, version_label=label).version
 
     def classify(self, data: bytes, **parameters: Any) -> Answer:
         """Ask about one file by `POST /classify`.
