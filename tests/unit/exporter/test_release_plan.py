@@ -167,7 +167,7 @@ def test_files_are_copied_where_links_are_not_possible(model_path, monkeypatch):
 
 def test_a_changed_version_is_not_gone_back_to(model_path):
     (model_path / "2" / "saved_model.pb").write_text("TWO")
-    with pytest.raises(RefusedError, match="changed: saved_model.pb") as refused:
+    with pytest.raises(RefusedError, match=r"changed: saved_model\.pb") as refused:
         republish.republish(model_path, 2)
     assert refused.value.step == "manifest"
     assert publish.versions(model_path) == [1, 2, 3]
