@@ -86,6 +86,16 @@ def parse(text: str) -> Subject:
     return Subject(text, match["url"], match["name"], version, None if is_number else which)
 
 
+def require_known(subject: Subject, base_path: Path) -> None:
+    """Look for a version on disk before anything is started for another one.
+
+    Raises:
+        UsageError: it is not there.
+    """
+    if subject.url is None:
+        inventory.find(base_path, str(subject.name), subject.version)
+
+
 @contextmanager
 def respondent(
     subject: Subject, base_path: Path, settings: Settings, *, api_key: str
@@ -174,6 +184,8 @@ class _AtGateway:
             yield self._row(data)
 
     def _row(self, data: bytes) -> Row | None:
+        if not data:
+            return None  # to a gateway a request without an image is another mistake
         try:
             answer = self._gateway.classify(
                 data, model=self.name, version=self.version, top_k=self.card.k

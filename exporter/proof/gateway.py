@@ -21,6 +21,8 @@ _GREY_PIXEL: Final = (
     b"BM:\0\0\0\0\0\0\x006\0\0\0(\0\0\0\1\0\0\0\1\0\0\0\1\0\x18" + bytes(25) + b"\x7f\x7f\x7f\0"
 )
 """A BMP file."""
+_STATUS_OF_NOTHING: Final = "/v1/models/-"
+"""TensorFlow Serving answers {"error": ...} about a model that it does not have."""
 _PROBE_SECONDS: Final = 5.0
 _PATIENCE: Final = 5
 """How often a gateway that asks to come back later (429, 503) is asked again."""
@@ -29,7 +31,6 @@ _BUSY: Final = frozenset({429, 503})
 _UNREADABLE: Final = frozenset({413, 415, 422})
 _OK: Final = 200
 _UNAUTHORIZED: Final = 401
-_NOT_FOUND: Final = 404
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +71,13 @@ def kind_of(url: str) -> Kind:
     try:
         with _client(url, _PROBE_SECONDS) as client:
             response = client.get("/livez")
+            if response.status_code == _OK and _json(response) == {"status": "alive"}:
+                return "gateway"
+            status = _json(client.get(_STATUS_OF_NOTHING))
     except httpx.HTTPError as error:
         reason = str(error) or type(error).__name__
         raise FailedError(f"nobody answers at {url}: {reason}") from error
-    body = _json(response)
-    if response.status_code == _OK and body == {"status": "alive"}:
-        return "gateway"
-    if response.status_code == _NOT_FOUND and isinstance(body, dict) and set(body) == {"error"}:
+    if isinstance(status, dict) and set(status) == {"error"}:
         return "model server"
     content_type = response.headers.get("content-type", "no content type")
     raise FailedError(

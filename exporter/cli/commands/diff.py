@@ -17,7 +17,7 @@ from exporter.errors import FailedError, RefusedError, UsageError
 from exporter.progress import reporting
 from exporter.proof import agreement_page
 from exporter.proof.agreement import Agreement, Answers, Changed, ask_all, compare, pictures, shown
-from exporter.proof.asking import Subject, parse, respondent
+from exporter.proof.asking import Subject, parse, require_known, respondent
 from exporter.settings import load_settings
 
 PANEL: Final = RELEASE_PANEL
@@ -61,11 +61,13 @@ def run(
     files = pictures(folder)
     _require_writable(html)
     key = api_key or settings.gateway_api_key
+    path = base_path or settings.base_path
+    for subject in (a, b):
+        require_known(subject, path)
     answers = []
     with reporting(Console(stderr=True), 2) as report:
         for subject in (a, b):
             report.step(f"asking {subject.text}")
-            path = base_path or settings.base_path
             with respondent(subject, path, settings, api_key=key) as found:
                 answers.append(ask_all(found, files, report))
     first, second = answers

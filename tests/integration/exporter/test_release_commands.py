@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from exporter.cli.app import create_app
 from exporter.errors import FailedError, UsageError
-from exporter.release import models_config
+from exporter.release import models_config, republish
 from exporter.store import publish
 from tests.support import fixture_models
 from tests.support.model_server import running_model_server
@@ -189,7 +189,8 @@ def test_prune_spares_what_is_served_and_asks_before_it_deletes(config, models, 
     path = config("model_version_policy { specific { versions: 1 } }")
     url = served(path)
     for _ in range(4):
-        said("rollback", "m", "--base-path", models, "--config", config(""), "--to", "1")
+        republish.republish(models / "m", 1)
+    # no server takes this up, as 3 is not loaded
     config(STABLE.replace("1 }", "2 }", 2).replace("value: 2", "value: 3"))
     common = ("prune", "m", "--keep", "1", "--base-path", models, "--config", path)
     common += ("--model-server", url)
