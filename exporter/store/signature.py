@@ -88,7 +88,8 @@ def _library() -> Any:
         return importlib.import_module("model_signing")  # an extra, and half a second
     except ImportError as error:
         raise FailedError(
-            f"signatures need the extra sign ({first_line(error)}): pip install 'sightserve[sign]'"
+            f"signatures need the extra sign ({first_line(error)}): "
+            "pip install model-signing pyopenssl"
         ) from error
 
 

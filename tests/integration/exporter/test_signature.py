@@ -20,7 +20,7 @@ def cli(*arguments):
 
 def test_without_the_extra_one_line_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "model_signing", None)
-    with pytest.raises(FailedError, match=r"pip install 'sightserve\[sign\]'"):
+    with pytest.raises(FailedError, match="pip install model-signing pyopenssl"):
         signature.sign(tmp_path, tmp_path / "key")
 
 
@@ -141,3 +141,36 @@ def test_usage_of_the_options(models):
     assert isinstance(cli("sign", "m", "--base-path", models).exception, UsageError)
     lone = cli("verify", "m", "--signature", "--base-path", models).exception
     assert "--public-key" in str(lone)
+
+
+def test_an_export_that_is_to_be_signed_checks_first_whether_it_can_be(tmp_path, monkeypatch):
+    from exporter.export import export  # noqa: PLC0415 - TensorFlow
+    from exporter.options import ExportOptions  # noqa: PLC0415
+    from exporter.progress import SilentReporter  # noqa: PLC0415
+    from exporter.settings import Settings  # noqa: PLC0415
+
+    def load(_):
+        pytest.fail("work was done")
+
+    options = ExportOptions(name="m", base_path=tmp_path / "models", parity_bound=1e-4)
+    settings = Settings(signing_key=str(tmp_path / "no.key"))
+    monkeypatch.setattr(signature, "_library", object)
+    with pytest.raises(UsageError, match="there is no key"):
+        export(load, options, settings, SilentReporter())
+    assert not (tmp_path / "models").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("library")
+def test_an_export_is_signed_before_it_is_visible(tiny, keys, tmp_path):
+    from exporter.export import export  # noqa: PLC0415 - TensorFlow
+    from exporter.options import ExportOptions  # noqa: PLC0415
+    from exporter.progress import SilentReporter  # noqa: PLC0415
+    from exporter.settings import Settings  # noqa: PLC0415
+    from exporter.sources.keras_file import load_keras  # noqa: PLC0415
+
+    options = ExportOptions(name="m", base_path=tmp_path, parity_bound=1e-4)
+    settings = Settings(max_batch_size=1, signing_key=str(keys / "one.key"))
+    published = export(lambda _: load_keras(tiny[1]), options, settings, SilentReporter())
+    signature.verify_signature(published.path, keys / "one.pub")
+    assert manifest.differences(published.path) == []
