@@ -20,7 +20,7 @@ from exporter.proof.replay import Checked
 from exporter.settings import Settings
 from exporter.side_effects.refusal import require_known_ops
 from exporter.sources.loading import Load
-from exporter.store import inventory, manifest, publish
+from exporter.store import inventory, manifest, publish, signature
 
 STEPS: Final = 7
 """Five of the build, then proving and publishing."""
@@ -83,6 +83,9 @@ def export(
     preflight.require_target(options)
     require_known_ops(options.allowed_ops)
     model_path = options.base_path / options.name
+    signing_key = Path(settings.signing_key) if settings.signing_key else None
+    if signing_key:
+        signature.require_usable(signing_key)
     with publish.staging(model_path) as staged:
         lines = build(load, options, settings, report, staged.version_path)
         card = inventory.read_card(staged.version_path)
@@ -91,5 +94,7 @@ def export(
         checked = gate.prove(staged.base_path, answers, card, settings)
         report.step("publishing")
         manifest.write(staged.version_path)
+        if signing_key:
+            signature.sign(staged.version_path, signing_key)
         path = staged.publish(options.version)
     return Published(path, int(path.name), card, checked, lines)

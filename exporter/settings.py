@@ -64,6 +64,21 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
         description="Largest model or weights file, in GB of what reading it takes.",
     )
+    models_config: Path = Field(
+        default=Path("models.config"),
+        description="What the model server serves (its `--model_config_file`): `label`, `rollback` "
+        "and `prune` read it, the first two change it.",
+    )
+    gateway_api_key: str = Field(
+        default="",
+        repr=False,
+        description="Key that `verify` and `diff` show to a gateway which asks for API keys.",
+    )
+    signing_key: str = Field(
+        default="",
+        description="File with the private key (PEM, elliptic curve) that signs every new version; "
+        "needs the extra `sign`.",
+    )
 
     @property
     def max_source_bytes(self) -> int:

@@ -11,6 +11,7 @@ from exporter.errors import UsageError
 
 PUBLISH_PANEL: Final = "Publish"
 LOOK_PANEL: Final = "Look"
+RELEASE_PANEL: Final = "After publishing"
 
 BasePath = Annotated[
     Path | None,
@@ -19,6 +20,28 @@ BasePath = Annotated[
 ModelName = Annotated[str, typer.Argument(help="The model's name: its folder below the base path.")]
 Version = Annotated[int | None, typer.Option(help="Which version; default: the highest.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        help="The model server's file of models; default: EXPORTER_MODELS_CONFIG or models.config.",
+    ),
+]
+WatchedServer = Annotated[
+    str | None,
+    typer.Option(
+        "--model-server",
+        help="http://host:8501 or grpc://host:8500 that reads the file: wait for it.",
+    ),
+]
+TimeoutSeconds = Annotated[
+    float,
+    typer.Option("--timeout-seconds", min=1, help="How long a version may take to load."),
+]
+ApiKey = Annotated[
+    str | None,
+    typer.Option(help="For a gateway that asks for one; better: EXPORTER_GATEWAY_API_KEY."),
+]
 
 
 def require_bound(parameter: typer.CallbackParam, bound: float | None) -> float | None:

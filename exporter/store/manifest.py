@@ -14,6 +14,12 @@ from typing import Any, Final
 from exporter.errors import FailedError
 
 FILE: Final = "MANIFEST.json"
+SIGNATURE_FILE: Final = "model.sig"
+"""Written after publishing, over everything but the next one."""
+REPUBLISHED_FILE: Final = "republished.json"
+"""Says of a version that was published again which one it is."""
+
+_LATER: Final = frozenset({FILE, SIGNATURE_FILE, REPUBLISHED_FILE})
 _SCHEMA_VERSION: Final = 1
 
 
@@ -60,7 +66,7 @@ def _digest_all(version: Path) -> dict[str, dict[str, Any]]:
             "bytes": path.stat().st_size,
         }
         for path in files
-        if path != version / FILE
+        if path.relative_to(version).as_posix() not in _LATER
     }
 
 

@@ -22,10 +22,12 @@ from pathlib import Path
 from typing import Final
 
 from exporter import interruption
+from exporter.errors import UsageError
 from exporter.store import volume
-from exporter.store.version_numbers import next_version, require_free
+from exporter.store.version_numbers import next_version, require_free, version_path
 
 _PREFIX: Final = ".staging-"
+_REMOVED_PREFIX: Final = ".removed-"
 _STAGED_VERSION: Final = "1"
 """An integer, so that a model server can serve the staging folder as a base path."""
 
@@ -89,6 +91,25 @@ def staging(model_path: Path) -> Iterator[Staging]:
             shutil.rmtree(path, ignore_errors=True)
             os.close(descriptor)
             _remove_if_empty(model_path)
+
+
+def remove(model_path: Path, version: int) -> None:
+    """Take a version away: hidden by one rename, then deleted, so that nobody sees a part of it.
+
+    What an earlier removal that was killed has left hidden goes too.
+
+    Raises:
+        UsageError: there is no such version.
+    """
+    with _locked(model_path):
+        path = version_path(model_path, version)
+        if path is None:
+            raise UsageError(f"there is no version {version} of {model_path.name}")
+        hidden = path.rename(model_path / f"{_REMOVED_PREFIX}{secrets.token_hex(8)}")
+        _flush_folder(model_path)
+    shutil.rmtree(hidden)
+    for left in model_path.glob(f"{_REMOVED_PREFIX}*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _claim_or_fail(model_path: Path) -> tuple[Path, int]:

@@ -46,6 +46,7 @@ def type_in(stack, commands, folder):
 SAID = {
     "Docker Compose": '"label":"seven"',
     "Publish a model": '"version":2',
+    "Roll back": "published again as 3",
     "Canary": '"name":"classifier-canary","version":2',
     "Scale": "tf-serving_2",
 }

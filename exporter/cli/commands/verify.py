@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -9,22 +13,51 @@ from rich.console import Console
 
 from exporter.cli.model_server import connect
 from exporter.cli.output import say
-from exporter.cli.parameters import LOOK_PANEL, BasePath, ModelName, Version, require_bound
-from exporter.errors import FailedError
+from exporter.cli.parameters import (
+    LOOK_PANEL,
+    ApiKey,
+    AsJson,
+    BasePath,
+    Version,
+    require_bound,
+)
+from exporter.errors import FailedError, UsageError, first_line
 from exporter.proof import goldens
-from exporter.proof.replay import replay
-from exporter.settings import load_settings
+from exporter.proof.gateway import Gateway, kind_of
+from exporter.proof.gateway_replay import replay_gateway
+from exporter.proof.replay import Checked, replay
+from exporter.settings import Settings, load_settings
 from exporter.store import inventory
+from exporter.store.inventory import PublishedVersion
+from exporter.store.signature import verify_signature
+from exporter.store.version_numbers import versions
+from protocol.client import ProtocolError
 from protocol.models import ModelSpec
 
 PANEL: Final = LOOK_PANEL
 
+_DEFAULT_URL: Final = "grpc://localhost:8500"
 
-def run(
-    name: ModelName,
-    model_server: Annotated[
-        str, typer.Option(help="grpc://host:8500 or http://host:8501; grpcs, https: over TLS.")
-    ] = "grpc://localhost:8500",
+
+def run(  # noqa: PLR0913, PLR0917 - one parameter per option
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME|URL", help="The model's name, or where it is served: its served version."
+        ),
+    ],
+    url: Annotated[
+        str | None,
+        typer.Option(
+            "--model-server",
+            "--url",
+            help="A model server (grpc://host:8500, http://host:8501) or a gateway "
+            f"(http://host:8000); grpcs, https: over TLS. Default: {_DEFAULT_URL}.",
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="With a URL: which model; a gateway's default one.")
+    ] = None,
     version: Version = None,
     base_path: BasePath = None,
     bound: Annotated[
@@ -33,27 +66,152 @@ def run(
             callback=require_bound, help="Largest difference of a probability; as at export."
         ),
     ] = None,
+    api_key: ApiKey = None,
+    signature: Annotated[  # noqa: FBT002 - a typer flag
+        bool, typer.Option("--signature", help="Check model.sig instead; asks no server.")
+    ] = False,
+    public_key: Annotated[
+        Path | None, typer.Option(help="With --signature: the signer's public key (PEM).")
+    ] = None,
+    as_json: AsJson = False,  # noqa: FBT002 - a typer flag
 ) -> None:
-    """Ask a running model server for the golden images and compare with the answers at export.
+    """Ask a model server or gateway for the golden images; compare with the answers at export.
 
-    [bold]Example[/bold]
+    The golden images are those of the version on disk. With --signature the files on disk are held
+    against the signature that `sign` has put beside them.
+
+    [bold]Examples[/bold]
 
       python -m exporter verify digits --model-server http://localhost:8501
+
+      python -m exporter verify http://localhost:8000
+
+      python -m exporter verify digits --signature --public-key signer.pub
     """
     settings = load_settings()
-    found = inventory.find(base_path or settings.base_path, name, version)
-    kept = goldens.read(found.path)
+    path = base_path or settings.base_path
+    if signature or public_key:
+        _check_signature(path, target, version, public_key, as_json=as_json)
+        return
+    where, known = (target, name) if "://" in target else (url or _DEFAULT_URL, target)
+    if "://" in target and url is not None:
+        raise UsageError("two URLs: give the model's name before --model-server")
+    if kind_of(where) == "gateway":
+        found, checked = _by_gateway(where, known, version, path, bound, settings, api_key)
+    else:
+        found, checked = _by_model_server(where, known, version, path, bound, settings)
+    _show(where, found, checked, as_json=as_json)
+
+
+def _by_gateway(
+    url: str,
+    name: str | None,
+    version: int | None,
+    base_path: Path,
+    bound: float | None,
+    settings: Settings,
+    api_key: str | None,
+) -> tuple[PublishedVersion, list[Checked]]:
+    with Gateway(
+        url,
+        api_key=api_key or settings.gateway_api_key,
+        timeout_seconds=settings.request_timeout_seconds,
+    ) as gateway:
+        model_name = name or gateway.default_model()
+        number = gateway.card(model_name, version)[0] if name is None else version
+        found = _on_disk(base_path, model_name, number)
+        assert found.card is not None  # noqa: S101 - `_on_disk` has seen it
+        limit = _bound(found, bound, settings)
+        kept = goldens.read(found.path)
+        return found, replay_gateway(gateway, model_name, found.version, kept, found.card, limit)
+
+
+def _by_model_server(
+    url: str,
+    name: str | None,
+    version: int | None,
+    base_path: Path,
+    bound: float | None,
+    settings: Settings,
+) -> tuple[PublishedVersion, list[Checked]]:
+    with connect(url, settings.request_timeout_seconds) as client:
+        model_name = name or _only_model(base_path)
+        number = version
+        if name is None and version is None:
+            try:
+                number = client.metadata(ModelSpec(model_name)).version
+            except ProtocolError as error:
+                raise FailedError(f"{url}, model {model_name}: {first_line(error)}") from error
+        found = _on_disk(base_path, model_name, number)
+        assert found.card is not None  # noqa: S101 - `_on_disk` has seen it
+        limit = _bound(found, bound, settings)
+        kept = goldens.read(found.path)
+        spec = ModelSpec(model_name, found.version)
+        return found, replay(client, spec, kept, found.card, limit)
+
+
+def _only_model(base_path: Path) -> str:
+    names = []
+    if base_path.is_dir():
+        names = [each.name for each in sorted(base_path.iterdir()) if versions(each)]
+    if len(names) != 1:
+        listed = ", ".join(names) or "none"
+        raise UsageError(
+            f"which model? {base_path} holds: {listed}; say --name, as a model server does not list"
+        )
+    return names[0]
+
+
+def _on_disk(base_path: Path, name: str, version: int | None) -> PublishedVersion:
+    found = inventory.find(base_path, name, version)
     if found.card is None:
         raise FailedError(f"{found.path}: no model card in it; export it again")
-    if bound is None:
-        bound = found.card.parity.bound if found.card.parity else settings.parity_bound
-    spec = ModelSpec(name, found.version)
-    console = Console()
-    with connect(model_server, settings.request_timeout_seconds) as client:
-        for check in replay(client, spec, kept, found.card, bound):
-            say(
-                console,
-                f"{check.signature}: {check.images} asked over {check.protocol}, off by "
-                f"{check.max_abs_difference:.1e} at most",
-            )
-    say(console, f"{name} version {found.version}: as at export")
+    return found
+
+
+def _bound(found: PublishedVersion, bound: float | None, settings: Settings) -> float:
+    if bound is not None:
+        return bound
+    parity = found.card.parity if found.card else None
+    return parity.bound if parity else settings.parity_bound
+
+
+def _show(url: str, found: PublishedVersion, checked: list[Checked], *, as_json: bool) -> None:
+    if as_json:
+        facts = {
+            "model": found.model_name,
+            "version": found.version,
+            "url": url,
+            "checked": [asdict(check) for check in checked],
+            "at": datetime.now(UTC).isoformat(),
+        }
+        typer.echo(json.dumps(facts, indent=2))
+        return
+    lines = [
+        f"{check.signature}: {check.images} asked over {check.protocol}, off by "
+        f"{check.max_abs_difference:.1e} at most"
+        for check in checked
+    ]
+    say(Console(), *lines, f"{found.model_name} version {found.version}: as at export")
+
+
+def _check_signature(
+    base_path: Path, name: str, version: int | None, public_key: Path | None, *, as_json: bool
+) -> None:
+    if "://" in name:
+        raise UsageError("--signature checks files on disk: give the model's name, not a URL")
+    if public_key is None:
+        raise UsageError("--signature needs --public-key FILE: whose signature is it to be?")
+    found = inventory.find(base_path, name, version)
+    verify_signature(found.path, public_key)
+    if as_json:
+        facts = {
+            "model": name,
+            "version": found.version,
+            "bytes": found.size_bytes,
+            "public_key": str(public_key),
+            "at": datetime.now(UTC).isoformat(),
+        }
+        typer.echo(json.dumps(facts, indent=2))
+    else:
+        say(Console(), f"{name} version {found.version}: signed by {public_key}, unchanged since")

@@ -1,0 +1,1 @@
+"""What happens to versions after they were published: labels, rollback, pruning."""
