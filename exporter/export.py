@@ -20,9 +20,10 @@ from exporter.errors import FailedError, UsageError, first_line
 from exporter.graph.freeze import freeze, trace
 from exporter.graph.functions import Signatures
 from exporter.graph.scorer import Scorer, make_scorer
+from exporter.measure import variants
 from exporter.options import ExportOptions, GoldenFile
 from exporter.progress import Reporter
-from exporter.proof import gate, goldens
+from exporter.proof import calibration, gate, goldens
 from exporter.proof.replay import Checked
 from exporter.settings import Settings
 from exporter.sources import labels
@@ -65,6 +66,7 @@ def export(
     model_path = options.base_path / options.name
     if options.version is not None:
         publish.require_free(model_path, options.version)
+    calibration_files = calibration.find(options)
     report.step("loading the source")
     network = load(report)
     image = _image_spec(network, options)
@@ -84,10 +86,14 @@ def export(
     report.step("building the graph")
     concrete, weight_bytes = trace(scorer.score, height=image.height, width=image.width)
     score, is_frozen = freeze(concrete, weight_bytes, options.freeze)
+    examples = variants.Examples(pixels, scorer.reference, settings.max_batch_size)
+    calibrated = calibration.read(calibration_files, image)
+    chosen = variants.choose(score, options, examples, calibrated, report)
+    score = chosen.score
     signatures = Signatures(score, image=image, labels=[each.label for each in classes], k=k)
     report.step("comparing with the source")
     answers = gate.golden_answers(signatures, files, pixels, scorer)
-    parity = gate.require_parity(answers, signatures, options.parity_bound)
+    parity = gate.require_parity(answers, signatures, chosen.parity_bound)
     card = ModelCard(
         model_name=options.name,
         task=scorer.task,
@@ -95,7 +101,9 @@ def export(
         k=k,
         image=image,
         preprocess=scorer.preprocess,
-        precision=network.precision,
+        precision=chosen.precision or network.precision,
+        is_compiled=chosen.is_compiled,
+        tflite=chosen.tflite_card,
         is_frozen=is_frozen,
         source=network.source,
         frameworks={"tensorflow": tf.__version__, "keras": keras.__version__},
@@ -107,6 +115,7 @@ def export(
         report.step("writing the staged version")
         tracked = None if is_frozen else (network.tracked, concrete)
         _save(staged.version_path, signatures, card, tracked)
+        chosen.write(staged.version_path)
         goldens.write(staged.version_path, files, answers)
         warmup.write(staged.version_path, card, settings.max_batch_size)
         report.step("proving it on a model server")

@@ -11,6 +11,7 @@ from exporter.errors import UsageError
 
 PUBLISH_PANEL: Final = "Publish"
 LOOK_PANEL: Final = "Look"
+MEASURE_PANEL: Final = "Measure"
 
 BasePath = Annotated[
     Path | None,

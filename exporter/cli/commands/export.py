@@ -14,7 +14,15 @@ from contract.image_spec import Filter, Fit
 from exporter.cli.output import say_published
 from exporter.cli.parameters import PUBLISH_PANEL, BasePath, require_bound
 from exporter.errors import UsageError
-from exporter.options import ActivationOption, ExportOptions, Freeze, PreprocessOption, TaskOption
+from exporter.options import (
+    ActivationOption,
+    ExportOptions,
+    Freeze,
+    Precision,
+    PreprocessOption,
+    TaskOption,
+    TfLite,
+)
 from exporter.progress import reporting
 from exporter.settings import load_settings
 
@@ -23,6 +31,7 @@ _SOURCE_PANEL: Final = "What to export (exactly one)"
 _LOOKUP_PANEL: Final = "SavedModel: when not obvious"
 _PIXELS_PANEL: Final = "Pixels"
 _ANSWERS_PANEL: Final = "Answers"
+_VARIANTS_PANEL: Final = "Lighter and faster (measured first, see docs/measuring.md)"
 _PUBLISHING_PANEL: Final = "Publishing"
 
 
@@ -119,6 +128,32 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
             rich_help_panel=_PUBLISHING_PANEL,
         ),
     ] = "auto",
+    precision: Annotated[
+        Precision,
+        typer.Option(help="What the graph computes in.", rich_help_panel=_VARIANTS_PANEL),
+    ] = "float32",
+    jit: Annotated[  # noqa: FBT002 - a typer flag
+        bool,
+        typer.Option(
+            "--jit",
+            help="Try XLA; kept only if it is faster here and gives the same answers.",
+            rich_help_panel=_VARIANTS_PANEL,
+        ),
+    ] = False,
+    tflite: Annotated[
+        TfLite | None,
+        typer.Option(
+            help="Also a model.tflite, quantised so; int8 needs --calibration-dir.",
+            rich_help_panel=_VARIANTS_PANEL,
+        ),
+    ] = None,
+    calibration_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="Images, also in subfolders, for --tflite int8; else those of --golden-dir.",
+            rich_help_panel=_VARIANTS_PANEL,
+        ),
+    ] = None,
     golden_dir: Annotated[
         Path | None,
         typer.Option(
@@ -184,6 +219,10 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
         activation=None if activation == "auto" else activation,
         k=top_k,
         freeze=freeze,
+        precision=precision,
+        jit=jit,
+        tflite=tflite,
+        calibration_dir=calibration_dir,
         golden_dir=golden_dir,
         parity_bound=settings.parity_bound if parity_bound is None else parity_bound,
     )
