@@ -20,9 +20,10 @@ def top_1(answer: Answer, folder: Path, image: ImageSpec, labels: Sequence[str] 
 
     Args:
         answer: uint8 [N,H,W,3] to float32 [N,C].
-        folder: one folder per class; named as its label, or in the order of the classes.
+        folder: one folder per class; named as its label, or, if none is and there is one for each
+            class, in the order of the classes.
         image: how files become pixels.
-        labels: in order of class index; None: the folders are in that order.
+        labels: in order of class index; None: nobody says.
 
     Raises:
         UsageError: no images, or the folders are not the model's classes.
@@ -44,12 +45,12 @@ def _files(folder: Path, labels: Sequence[str] | None) -> Iterator[tuple[Path, i
         raise UsageError(f"--images {folder}: there is no such folder")
     classes = sorted(path for path in folder.iterdir() if path.is_dir())
     known = {label: index for index, label in enumerate(labels or [])}
-    by_name = all(path.name in known for path in classes)
-    if not by_name and labels is not None and len(labels) != len(classes):
-        stranger = next(path.name for path in classes if path.name not in known)
-        raise UsageError(f"--images {folder}: the model has no class {stranger!r}")
+    strangers = [path.name for path in classes if path.name not in known]
+    in_order = labels is None or len(strangers) == len(classes) == len(labels)
+    if strangers and not in_order:
+        raise UsageError(f"--images {folder}: the model has no class {strangers[0]!r}")
     for order, path in enumerate(classes):
-        index = known[path.name] if by_name and labels else order
+        index = order if in_order else known[path.name]
         yield from ((file, index) for file in sorted(path.iterdir()) if file.is_file())
 
 

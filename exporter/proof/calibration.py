@@ -38,8 +38,8 @@ def find(options: ExportOptions) -> list[Path]:
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
     if not found:
         raise UsageError(f"--calibration-dir {folder}: there is no image in it")
-    step = max(1, len(found) / MAX_IMAGES)
-    return [found[int(index * step)] for index in range(min(len(found), MAX_IMAGES))]
+    count = min(len(found), MAX_IMAGES)
+    return [found[(2 * index + 1) * len(found) // (2 * count)] for index in range(count)]
 
 
 def read(files: list[Path], spec: ImageSpec) -> npt.NDArray[np.uint8] | None:

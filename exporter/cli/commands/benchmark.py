@@ -50,7 +50,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
     ] = None,
     xla: Annotated[  # noqa: FBT002 - a typer flag
         bool, typer.Option("--xla", help="Also XLA: it may take minutes to compile.")
-    ] = False,  # noqa: FBT002 - a typer flag
+    ] = False,
     weights: Weights = "imagenet",
     preprocess: Annotated[
         PreprocessOption, typer.Option(help="Of a source, as at export.")
