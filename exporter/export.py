@@ -66,7 +66,9 @@ def export(
     model_path = options.base_path / options.name
     if options.version is not None:
         publish.require_free(model_path, options.version)
-    calibration_files = calibration.find(options)
+    calibration_files = calibration.find(
+        options.tflite, options.calibration_dir, options.golden_dir
+    )
     report.step("loading the source")
     network = load(report)
     image = _image_spec(network, options)
@@ -88,7 +90,7 @@ def export(
     score, is_frozen = freeze(concrete, weight_bytes, options.freeze)
     examples = variants.Examples(pixels, scorer.reference, settings.max_batch_size)
     calibrated = calibration.read(calibration_files, image)
-    chosen = variants.choose(score, options, examples, calibrated, report)
+    chosen = variants.choose(score, options, examples, calibrated, report, is_frozen=is_frozen)
     score = chosen.score
     signatures = Signatures(score, image=image, labels=[each.label for each in classes], k=k)
     report.step("comparing with the source")

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from contract import card
-from exporter.errors import first_line
+from exporter.errors import RefusedError, first_line
 from exporter.graph.bfloat16 import to_bfloat16
 from exporter.graph.freeze import trace
 from exporter.graph.jit import compiled
@@ -78,6 +78,8 @@ def choose(
     examples: Examples,
     calibration: Images | None,
     report: Reporter,
+    *,
+    is_frozen: bool = True,
 ) -> Chosen:
     """Make the variants that the options ask for out of a float32 scorer, and measure them.
 
@@ -90,6 +92,12 @@ def choose(
         content, summary, lines = as_tflite(score, options.tflite, examples, calibration)
         chosen = replace(chosen, lines=lines, tflite=content, tflite_card=summary)
     if options.precision == "bfloat16":
+        if not is_frozen:
+            raise RefusedError(
+                "bfloat16 needs a frozen graph, and this one keeps its variables (--freeze never, "
+                "more than 1.9 GB, or lookup tables); leave --precision out",
+                step="precision",
+            )
         moved, lines = in_bfloat16(score, examples)
         chosen = replace(
             chosen,

@@ -10,26 +10,30 @@ import numpy.typing as npt
 
 from contract.pixels import ImageError, ImageSpec, decode
 from exporter.errors import UsageError
-from exporter.options import ExportOptions
+from exporter.options import TfLite
 
 MAX_IMAGES: Final = 200
 _SUFFIXES: Final = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"}
 
 
-def find(options: ExportOptions) -> list[Path]:
+def find(
+    kind: TfLite | None, calibration_dir: Path | None, golden_dir: Path | None = None
+) -> list[Path]:
     """The files to calibrate with, evenly from a folder's tree, so that every class is among them.
 
-    Returns:
-        None at all where the options ask for no int8 model.
+    Args:
+        kind: of the TensorFlow Lite model; all but int8 need no files.
+        calibration_dir: their folder.
+        golden_dir: taken instead where there is no other.
 
     Raises:
         UsageError: int8 without a folder, or no image in it; another kind with a folder.
     """
-    if options.tflite != "int8":
-        if options.calibration_dir is not None:
+    if kind != "int8":
+        if calibration_dir is not None:
             raise UsageError("--calibration-dir goes with --tflite int8")
         return []
-    folder = options.calibration_dir or options.golden_dir
+    folder = calibration_dir or golden_dir
     if folder is None:
         raise UsageError(
             "--tflite int8 takes the ranges of its values from real images: say "

@@ -24,6 +24,7 @@ from exporter.options import (
     TfLite,
 )
 from exporter.progress import reporting
+from exporter.proof import calibration
 from exporter.settings import load_settings
 
 PANEL: Final = PUBLISH_PANEL
@@ -188,8 +189,11 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
         raise UsageError("--weights goes with --application; the other sources bring their own")
     if (signature or input_name or output_name) and not saved_model:
         raise UsageError("--signature, --input and --output go with --saved-model")
+    if precision == "bfloat16" and freeze == "never":
+        raise UsageError("--precision bfloat16 rewrites a frozen graph: leave --freeze never out")
     settings = load_settings()
     size = _parse_size(image_size)
+    calibration.find(tflite, calibration_dir, golden_dir)
 
     from exporter import export
     from exporter.sources.saved_model import TensorNames

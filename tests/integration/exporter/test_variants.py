@@ -10,7 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from exporter.cli.app import create_app
 from exporter.errors import FailedError, RefusedError
 from exporter.measure.race import Gain
 from exporter.measure.timing import Budget
@@ -183,6 +185,14 @@ class TestBfloat16:
 
         with pytest.raises(RefusedError, match="nothing in the graph") as refused:
             to_bfloat16(lambda x: tf.reduce_mean(tf.cast(x, tf.float32), [1, 2]), **SIZE)
+        assert refused.value.step == "precision"
+
+    def test_kept_variables_cannot_be_moved(self, score, examples, tmp_path):
+        from exporter.measure.variants import choose
+
+        wanted = options(tmp_path, precision="bfloat16")
+        with pytest.raises(RefusedError, match="needs a frozen graph") as refused:
+            choose(score, wanted, examples, None, SilentReporter(), is_frozen=False)
         assert refused.value.step == "precision"
 
     def test_tables_cannot_be_moved(self):
@@ -395,6 +405,9 @@ def test_an_export_with_everything_is_proven_and_says_what_it_is(tmp_path, tiny)
     assert {check.protocol for check in published.checked} == {"gRPC", "REST"}
     assert sum("XLA: " in note for note in report.notes) == 1
     assert len(card.classes) == CLASSES
+    shown = CliRunner().invoke(create_app(), ["inspect", "m", "--base-path", str(tmp_path)])
+    assert "graph        frozen, bfloat16" in shown.stdout
+    assert "tflite       dynamic, 0.0 MB, off by " in shown.stdout
 
 
 def test_a_compiled_version_is_served_and_warmed_at_every_batch_size(tmp_path, tiny, monkeypatch):

@@ -1,7 +1,5 @@
 """Images that come from folders: for top-1 in `compare`, for the ranges of int8."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,7 +7,6 @@ from PIL import Image
 from contract.pixels import ImageSpec
 from exporter.errors import UsageError
 from exporter.measure.accuracy import top_1
-from exporter.options import ExportOptions
 from exporter.proof import calibration
 
 SPEC = ImageSpec(height=4, width=4)
@@ -58,39 +55,35 @@ def test_a_broken_image_is_named(folder):
         top_1(brightness, folder, SPEC, LABELS)
 
 
-def options(**given):
-    return ExportOptions(name="m", base_path=Path(), parity_bound=1e-4, **given)
-
-
 def test_calibration_takes_the_whole_tree(folder):
-    files = calibration.find(options(tflite="int8", calibration_dir=folder))
+    files = calibration.find("int8", folder)
     assert {path.parent.name for path in files} == {"bright", "dark"}
     assert calibration.read(files, SPEC).shape == (5, 4, 4, 3)
 
 
 def test_many_images_are_thinned_out_evenly(folder, monkeypatch):
     monkeypatch.setattr(calibration, "MAX_IMAGES", 2)
-    files = calibration.find(options(tflite="int8", golden_dir=folder))
+    files = calibration.find("int8", None, folder)
     assert [path.parent.name for path in files] == ["bright", "dark"]
 
 
 def test_int8_without_images_is_a_usage_error(tmp_path):
     with pytest.raises(UsageError, match="--calibration-dir DIR"):
-        calibration.find(options(tflite="int8"))
+        calibration.find("int8", None)
     with pytest.raises(UsageError, match="no image in it"):
-        calibration.find(options(tflite="int8", calibration_dir=tmp_path))
+        calibration.find("int8", tmp_path)
 
 
 def test_images_for_a_kind_that_needs_none_are_a_mistake(folder):
     with pytest.raises(UsageError, match="goes with --tflite int8"):
-        calibration.find(options(tflite="float16", calibration_dir=folder))
-    assert calibration.find(options()) == []
+        calibration.find("float16", folder)
+    assert calibration.find(None, None) == []
     assert calibration.read([], SPEC) is None
 
 
 def test_a_broken_calibration_image_is_named(folder):
     (folder / "broken.png").write_bytes(b"no image")
-    files = calibration.find(options(tflite="int8", calibration_dir=folder))
+    files = calibration.find("int8", folder)
     with pytest.raises(UsageError, match=r"broken\.png"):
         calibration.read(files, SPEC)
 
