@@ -68,6 +68,18 @@ class Parity(_Part):
     """What `top_k_encoded` was held to; None: to nothing, as in older versions."""
 
 
+class TfLite(_Part):
+    """`model.tflite` beside the version: the same classifier for TensorFlow Lite."""
+
+    kind: str
+    """How it is quantised: none, dynamic, float16, int8."""
+    size_bytes: int = Field(ge=1)
+    max_difference: float = Field(ge=0.0)
+    """Largest difference of any probability, as a share of the image's highest."""
+    bound: float = Field(gt=0.0)
+    top_1_agreement: Fraction
+
+
 class ModelCard(_Part):
     """One version of one model, described by itself."""
 
@@ -81,6 +93,9 @@ class ModelCard(_Part):
     """What the graph does to uint8 pixels before the network: none, tf, torch, caffe, rescale."""
     precision: str = "float32"
     is_frozen: bool = True
+    is_compiled: bool = False
+    """XLA compiles the graph on the model server, once per batch size."""
+    tflite: TfLite | None = None
     source: Source
     frameworks: dict[str, str] = Field(default_factory=dict)
     """Versions by name, for example {"tensorflow": "2.20.0", "keras": "3.15.1"}."""

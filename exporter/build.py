@@ -8,6 +8,7 @@ starts a model server. Peak and bounds are in docs/exporter.md.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,10 +27,11 @@ from exporter.graph.functions import Head
 from exporter.graph.scorer import Scorer, make_scorer
 from exporter.graph.serving_graph import ServingGraph
 from exporter.graph.variable_graph import VariableGraph
+from exporter.measure import variants
 from exporter.memory import give_back, memory_limit_bytes, require_memory
 from exporter.options import IMAGENET, ExportOptions, GoldenFile
 from exporter.progress import Reporter
-from exporter.proof import behaviour, goldens, operations, parity, weights
+from exporter.proof import behaviour, calibration, goldens, operations, parity, weights
 from exporter.proof.lines import GateLine
 from exporter.settings import Settings
 from exporter.sources import labels
@@ -89,6 +91,20 @@ def build(
     require_memory(weight_bytes, report, memory_limit_bytes())
     head = Head(image, [each.label for each in classes], _top_k(options.k, scorer.class_count))
     frozen = freeze(concrete, weight_bytes, options.freeze)
+    examples = variants.Examples(pixels, scorer.reference, settings.max_batch_size)
+    calibrated = calibration.read(
+        calibration.find(options.tflite, options.calibration_dir, options.golden_dir), image
+    )
+    chosen = variants.Chosen(None, options.parity_bound)
+    if variants.are_wanted(options):
+        score = concrete if frozen is None else frozen.as_function()
+        is_frozen = frozen is not None
+        chosen = variants.choose(score, options, examples, calibrated, report, is_frozen=is_frozen)
+    lines += chosen.lines
+    if chosen.is_changed:
+        concrete, _ = trace(chosen.score, height=image.height, width=image.width)
+        frozen = None if frozen is None else freeze(concrete, 0, "always")
+    chosen = replace(chosen, score=None)  # it may hold the weights
     may_be_constant = network.is_randomly_weighted
     source, precision, evaluation = network.source, network.precision, network.evaluation
     task, preprocess = scorer.task, scorer.preprocess
@@ -96,18 +112,16 @@ def build(
     if frozen is None:
         graph = VariableGraph(concrete, head, network.tracked)
     else:
-        del network, scorer, traced, concrete
+        del network, scorer, traced, concrete, examples
         keras.backend.clear_session()
         give_back()
         graph = FrozenGraph(frozen, head)
     lines += behaviour.require_healthy(
-        graph.score, pixels, bound=options.parity_bound, may_be_constant=may_be_constant
+        graph.score, pixels, bound=chosen.parity_bound, may_be_constant=may_be_constant
     )
     report.step("comparing with the source")
     answers = parity.golden_answers(graph, files, pixels, expected)
-    found = parity.require_parity(
-        graph, answers, options.parity_bound, options.encoded_parity_bound
-    )
+    found = parity.require_parity(graph, answers, chosen.parity_bound, options.encoded_parity_bound)
     report.step("writing the staged version")
     card = ModelCard(
         model_name=options.name,
@@ -116,7 +130,9 @@ def build(
         k=head.k,
         image=image,
         preprocess=preprocess,
-        precision=precision,
+        precision=chosen.precision or precision,
+        is_compiled=chosen.is_compiled,
+        tflite=chosen.tflite_card,
         is_frozen=graph.is_frozen,
         source=source,
         frameworks={"tensorflow": tf.__version__, "keras": keras.__version__},
@@ -125,6 +141,7 @@ def build(
         exported_at=datetime.now(UTC),
     )
     graph.save(version_path, card.model_dump_json())
+    chosen.write(version_path)
     inventory.write_card(version_path, card)
     goldens.write(version_path, files, answers)
     warmup.write(version_path, card, settings.max_batch_size)

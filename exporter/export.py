@@ -14,7 +14,7 @@ from contract.card import ModelCard
 from exporter import preflight
 from exporter.options import ExportOptions
 from exporter.progress import Reporter
-from exporter.proof import gate, goldens
+from exporter.proof import calibration, gate, goldens
 from exporter.proof.lines import GateLine
 from exporter.proof.replay import Checked
 from exporter.settings import Settings
@@ -83,6 +83,7 @@ def export(
     preflight.require_target(options)
     require_known_ops(options.allowed_ops)
     model_path = options.base_path / options.name
+    calibration.find(options.tflite, options.calibration_dir, options.golden_dir)
     signing_key = Path(settings.signing_key) if settings.signing_key else None
     if signing_key:
         signature.require_usable(signing_key)

@@ -29,6 +29,12 @@ Activation = Literal["none", "softmax", "sigmoid"]
 Freeze = Literal["auto", "always", "never"]
 """auto: to constants unless they are too large for a protobuf."""
 
+Precision = Literal["float32", "bfloat16"]
+"""What the served graph computes in."""
+
+TfLite = Literal["none", "dynamic", "float16", "int8"]
+"""How a `model.tflite` beside the version is quantised; see `exporter.graph.tflite`."""
+
 # The same with "auto", for the command line: typer takes no unions.
 PreprocessOption = Literal["auto", "none", "tf", "torch", "caffe", "rescale"]
 ActivationOption = Literal["auto", "none", "softmax", "sigmoid"]
@@ -68,6 +74,13 @@ class ExportOptions:
     activation: Activation | None = None
     k: int | None = None
     freeze: Freeze = "auto"
+    precision: Precision = "float32"
+    jit: bool = False
+    """Try XLA, and keep it where it is faster."""
+    tflite: TfLite | None = None
+    """None: no `model.tflite`."""
+    calibration_dir: Path | None = None
+    """With tflite int8: images, in folders or not; None: those of golden_dir."""
     golden_dir: Path | None = None
     parity_bound: float
     encoded_parity_bound: float = DEFAULT_ENCODED_PARITY_BOUND

@@ -12,6 +12,7 @@ from exporter.errors import UsageError
 PUBLISH_PANEL: Final = "Publish"
 LOOK_PANEL: Final = "Look"
 RELEASE_PANEL: Final = "After publishing"
+MEASURE_PANEL: Final = "Measure"
 
 BasePath = Annotated[
     Path | None,

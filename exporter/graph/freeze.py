@@ -33,6 +33,19 @@ class Frozen:
     """Of the uint8 images [N,H,W,3], for example "images:0"."""
     output_name: str
     """Of the float32 probabilities [N,C]."""
+    _image_shape: tuple[int | None, ...]
+
+    def as_function(self) -> Any:
+        """The same as a function of pixels: one more copy of the weights while it lives."""
+
+        def call(images: tf.Tensor) -> Any:
+            return tf.graph_util.import_graph_def(
+                self._graph_def, {self.input_name: images}, [self.output_name]
+            )
+
+        shape = self._image_shape
+        wrapped = tf.compat.v1.wrap_function(call, [tf.TensorSpec(shape, tf.uint8, "images")])
+        return lambda images: wrapped(images)[0]
 
     def take(self) -> graph_pb2.GraphDef:
         """The graph, once: it is as large as the weights, and two holders would keep it twice."""
@@ -99,4 +112,5 @@ def _to_constants(concrete: Any) -> Frozen | None:
     inputs = [tensor.name for tensor in concrete.inputs if tensor.name not in folded]
     if len(inputs) != 1:
         return None  # what could not be folded in would have to be fed
-    return Frozen(graph_def, inputs[0], concrete.outputs[0].name)
+    shape = concrete.structured_input_signature[0][0].shape.as_list()
+    return Frozen(graph_def, inputs[0], concrete.outputs[0].name, tuple(shape))

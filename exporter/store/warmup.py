@@ -32,7 +32,9 @@ def write(version: Path, card: ModelCard, max_batch_size: int) -> None:
     path = version / FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:
-        for size in batch_sizes(max_batch_size):
+        # XLA compiles each size anew: none may be left to a request.
+        every = range(1, max_batch_size + 1)
+        for size in every if card.is_compiled else batch_sizes(max_batch_size):
             writer.write(_record(card, size).SerializeToString())
 
 

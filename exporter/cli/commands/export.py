@@ -19,11 +19,14 @@ from exporter.options import (
     ActivationOption,
     ExportOptions,
     Freeze,
+    Precision,
     PreprocessOption,
     TaskOption,
     TensorNames,
+    TfLite,
 )
 from exporter.progress import reporting
+from exporter.proof import calibration
 from exporter.settings import load_settings
 from exporter.sources.selection import Selected, SourceOptions
 from exporter.sources.source_files import SourceFiles
@@ -33,6 +36,7 @@ _SOURCE_PANEL: Final = "What to export (exactly one)"
 _LOOKUP_PANEL: Final = "SavedModel: when not obvious"
 _PIXELS_PANEL: Final = "Pixels"
 _ANSWERS_PANEL: Final = "Answers"
+_VARIANTS_PANEL: Final = "Lighter and faster (measured first, see docs/measuring.md)"
 _PUBLISHING_PANEL: Final = "Publishing"
 
 
@@ -129,6 +133,32 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
             rich_help_panel=_PUBLISHING_PANEL,
         ),
     ] = "auto",
+    precision: Annotated[
+        Precision,
+        typer.Option(help="What the graph computes in.", rich_help_panel=_VARIANTS_PANEL),
+    ] = "float32",
+    jit: Annotated[  # noqa: FBT002 - a typer flag
+        bool,
+        typer.Option(
+            "--jit",
+            help="Try XLA; kept only if it is faster here and gives the same answers.",
+            rich_help_panel=_VARIANTS_PANEL,
+        ),
+    ] = False,
+    tflite: Annotated[
+        TfLite | None,
+        typer.Option(
+            help="Also a model.tflite, quantised so; int8 needs --calibration-dir.",
+            rich_help_panel=_VARIANTS_PANEL,
+        ),
+    ] = None,
+    calibration_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="Images, also in subfolders, for --tflite int8; else those of --golden-dir.",
+            rich_help_panel=_VARIANTS_PANEL,
+        ),
+    ] = None,
     golden_dir: Annotated[
         Path | None,
         typer.Option(
@@ -179,8 +209,11 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
         raise UsageError("--weights goes with --application; the other sources bring their own")
     if (signature or input_name or output_name) and not saved_model:
         raise UsageError("--signature, --input and --output go with --saved-model")
+    if precision == "bfloat16" and freeze == "never":
+        raise UsageError("--precision bfloat16 rewrites a frozen graph: leave --freeze never out")
     settings = load_settings()
     size = _parse_size(image_size)
+    calibration.find(tflite, calibration_dir, golden_dir)
     files = SourceFiles(
         application=application,
         keras_file=keras,
@@ -201,6 +234,10 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
         activation=None if activation == "auto" else activation,
         k=top_k,
         freeze=freeze,
+        precision=precision,
+        jit=jit,
+        tflite=tflite,
+        calibration_dir=calibration_dir,
         golden_dir=golden_dir,
         parity_bound=settings.parity_bound if parity_bound is None else parity_bound,
         encoded_parity_bound=settings.encoded_parity_bound

@@ -63,8 +63,16 @@ def _card_lines(card: ModelCard) -> list[str]:
             f"image        {image.height}x{image.width}, {image.fit}, {image.filter}, "
             f"preprocess {card.preprocess}"
         ),
-        f"graph        {'frozen' if card.is_frozen else 'with variables'}, {card.precision}",
+        (
+            f"graph        {'frozen' if card.is_frozen else 'with variables'}, {card.precision}"
+            f"{', compiled by XLA' if card.is_compiled else ''}"
+        ),
     ]
+    if lite := card.tflite:
+        lines.append(
+            f"tflite       {lite.kind}, {megabytes(lite.size_bytes)}, off by "
+            f"{lite.max_difference:.1e} of the highest probability (bound {lite.bound:g})"
+        )
     if held := card.evaluation:
         lines.append(f"evaluation   top-1 {held.top_1:.4f} of {held.n}: {held.dataset}")
     if parity := card.parity:

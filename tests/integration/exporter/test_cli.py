@@ -1,5 +1,6 @@
 """The command line's promises that need no TensorFlow: help, usage errors, exit codes."""
 
+import re
 import subprocess
 import sys
 import time
@@ -103,3 +104,22 @@ def test_an_empty_base_path_lists_nothing_and_says_what_to_do(tmp_path):
     result = run("list", "--base-path", str(tmp_path))
     assert result.returncode == 0
     assert "python -m exporter demo" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["benchmark", "no such thing"], "is neither a model below"),
+        (["compare", "ResNet50", "VGG16", "--batch", "0"], "--batch 0"),
+        (["export", "--keras", "m.keras", "--tflite", "int8"], "--calibration-dir DIR"),
+        (
+            ["export", "--keras", "m.keras", "--precision", "bfloat16", "--freeze", "never"],
+            "rewrites a frozen graph",
+        ),
+    ],
+)
+def test_mistakes_about_measuring_do_not_wait_for_tensorflow(arguments, message):
+    result = run(*arguments)
+    assert result.returncode == 2
+    assert any(re.search(message, line) for line in errors(result))
+    assert "| tensorflow" not in result.stderr

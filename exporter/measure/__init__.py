@@ -1,0 +1,1 @@
+"""How fast, how large and how right a model is; measured, never assumed."""

@@ -1,0 +1,62 @@
+"""What a lighter variant may differ by."""
+
+import numpy as np
+import pytest
+
+from exporter.errors import RefusedError
+from exporter.proof.likeness import BOUNDS, compare, require_alike
+
+SURE = np.array([[0.9, 0.1, 0.0], [0.2, 0.7, 0.1]], np.float32)
+
+
+def test_the_same_answers_are_alike():
+    line = require_alike("tflite none", SURE, SURE)
+    assert line.step == "tflite parity"
+    assert "off by 0 of" in line.found
+    assert "100% of 2 images" in line.found
+
+
+def test_a_difference_is_a_share_of_the_images_highest_probability():
+    flat = np.full((1, 1000), 0.001, np.float32)
+    off = flat.copy()
+    off[0, 3] = 0.0015
+    assert compare(off, flat, 0.1).max_difference == pytest.approx(0.5)
+
+
+def test_two_near_equal_classes_may_change_places():
+    close = np.array([[0.50, 0.48, 0.02]], np.float32)
+    swapped = np.array([[0.48, 0.50, 0.02]], np.float32)
+    assert compare(swapped, close, 0.1).agreement == 1
+    assert compare(swapped, close, 0.01).agreement == 0
+
+
+def test_another_first_class_is_a_disagreement():
+    assert compare(SURE[:, ::-1], SURE, 0.1).agreement == 0.5
+
+
+@pytest.mark.parametrize("kind", BOUNDS)
+def test_just_outside_of_the_bound_is_refused(kind):
+    top = SURE.max(axis=1, keepdims=True)
+    inside = SURE + 0.99 * BOUNDS[kind].difference * top
+    outside = SURE + 1.01 * BOUNDS[kind].difference * top
+    require_alike(kind, inside, SURE)
+    with pytest.raises(RefusedError, match="allowed: ") as refused:
+        require_alike(kind, outside, SURE)
+    assert refused.value.step == f"{kind.partition(' ')[0]} parity"
+
+
+@pytest.mark.parametrize("share", [0.0, 0.7])
+def test_too_little_agreement_is_refused_within_the_difference(share):
+    """Ten images whose first two classes lie just more apart than a tie."""
+    images = 10
+    expected = np.tile(np.array([[0.60, 0.40]], np.float32), (images, 1))
+    got = expected.copy()
+    got[int(share * images) :] = [0.48, 0.52]  # off by 0.2 of the highest, allowed for int8: 0.3
+    with pytest.raises(RefusedError, match=f"{share:.0%} of 10 images"):
+        require_alike("tflite int8", got, expected)
+
+
+@pytest.mark.parametrize("broken", [np.nan * SURE, SURE[:, :2], SURE[:1], np.zeros((2, 3))])
+def test_nan_other_shapes_and_zeros_are_refused(broken):
+    with pytest.raises(RefusedError):
+        require_alike("tflite int8", broken.astype(np.float32), SURE)
