@@ -13,17 +13,24 @@ import keras
 import tensorflow as tf
 from pydantic import ValidationError
 
-from contract.card import ModelCard
+from contract.card import ModelCard, Parity
 from contract.image_spec import ImageSpec
 from contract.signatures import DEFAULT_K
+from exporter.accuracy import gate as accuracy_gate
+from exporter.accuracy.evaluation import for_card, read_set
+from exporter.accuracy.gate import Candidate
 from exporter.errors import FailedError, UsageError, first_line
 from exporter.graph.freeze import freeze, trace
 from exporter.graph.functions import Signatures
 from exporter.graph.scorer import Scorer, make_scorer
 from exporter.options import ExportOptions, GoldenFile
 from exporter.progress import Reporter
-from exporter.proof import gate, goldens
+from exporter.proof import gate, goldens, latency
+from exporter.proof.latency import Latency
+from exporter.proof.lines import GateLine
 from exporter.proof.replay import Checked
+from exporter.report import files as report_files
+from exporter.report.description import Findings
 from exporter.settings import Settings
 from exporter.sources import labels
 from exporter.sources.application import IMAGENET, imagenet_classes
@@ -42,6 +49,7 @@ class Published:
     version: int
     card: ModelCard
     checked: list[Checked]
+    lines: list[GateLine]
 
 
 def export(
@@ -65,9 +73,10 @@ def export(
     model_path = options.base_path / options.name
     if options.version is not None:
         publish.require_free(model_path, options.version)
+    pictures = read_set(options.accuracy.pictures) if options.accuracy else None
     report.step("loading the source")
     network = load(report)
-    image = _image_spec(network, options)
+    image = image_spec(network, options)
     files = _golden_files(options)
     pixels = goldens.to_pixels(files, image)
     report.step("asking the source for golden answers")
@@ -78,7 +87,7 @@ def export(
         task=options.task,
         activation=options.activation,
     )
-    classes = _class_names(network, scorer, options, settings, report)
+    classes = class_names(network, scorer, options, settings, report)
     _explain(network, scorer, classes, options, report)
     k = _top_k(options.k, scorer.class_count)
     report.step("building the graph")
@@ -88,6 +97,17 @@ def export(
     report.step("comparing with the source")
     answers = gate.golden_answers(signatures, files, pixels, scorer)
     parity = gate.require_parity(answers, signatures, options.parity_bound)
+    examined = None
+    if options.accuracy and pictures:
+        candidate = Candidate(
+            name=options.name,
+            signatures=signatures,
+            network=network,
+            classes=labels.to_classes(classes),
+            image=image,
+            preprocess=scorer.preprocess,
+        )
+        examined = accuracy_gate.examine(candidate, pictures, options.accuracy, report)
     card = ModelCard(
         model_name=options.name,
         task=scorer.task,
@@ -99,7 +119,7 @@ def export(
         is_frozen=is_frozen,
         source=network.source,
         frameworks={"tensorflow": tf.__version__, "keras": keras.__version__},
-        evaluation=options.evaluation,
+        evaluation=for_card(examined.evaluation) if examined else options.evaluation,
         parity=parity,
         exported_at=datetime.now(UTC),
     )
@@ -110,11 +130,54 @@ def export(
         goldens.write(staged.version_path, files, answers)
         warmup.write(staged.version_path, card, settings.max_batch_size)
         report.step("proving it on a model server")
-        checked = gate.prove(staged.base_path, answers, card, settings)
+        timed: list[Latency] = []
+        checked = gate.prove(
+            staged.base_path,
+            answers,
+            card,
+            settings,
+            then=lambda client, spec: timed.append(latency.measure(client, spec, answers.pixels)),
+        )
+        lines = [*_lines(parity, checked), latency.require(timed[0], options.max_latency_ms)]
+        comparison = None
+        if options.accuracy and pictures and examined:
+            lines += examined.lines
+            compared = accuracy_gate.compare_with_published(
+                examined.evaluation, pictures, options.accuracy, model_path, settings, report
+            )
+            if compared:
+                comparison, line = compared
+                lines.append(line)
+        findings = Findings(
+            lines=lines,
+            evaluation=examined.evaluation if examined else None,
+            modes=examined.modes if examined else (),
+            comparison=comparison,
+            latency=timed[0],
+        )
+        report_files.write(staged.version_path, card, answers, findings)
         report.step("publishing")
         manifest.write(staged.version_path)
         path = staged.publish(options.version)
-    return Published(path, int(path.name), card, checked)
+    return Published(path, int(path.name), card, checked, lines)
+
+
+def _lines(parity: Parity, checked: list[Checked]) -> list[GateLine]:
+    protocols = " and ".join(dict.fromkeys(check.protocol for check in checked))
+    worst = max(check.max_abs_difference for check in checked)
+    return [
+        GateLine(
+            step="parity",
+            found=f"largest difference {parity.max_abs_difference:.1e} from the source on "
+            f"{parity.n} images",
+            bound=f"{parity.bound:g}",
+        ),
+        GateLine(
+            step="model server",
+            found=f"every signature over {protocols}, largest difference {worst:.1e}",
+            bound=f"{parity.bound:g}",
+        ),
+    ]
 
 
 def _require_name(name: str) -> None:
@@ -141,7 +204,12 @@ def _save(version: Path, signatures: Signatures, card: ModelCard, tracked: Any) 
     inventory.write_card(version, card)
 
 
-def _image_spec(network: Network, options: ExportOptions) -> ImageSpec:
+def image_spec(network: Network, options: ExportOptions) -> ImageSpec:
+    """How files become pixels: the source's size, the options' way.
+
+    Raises:
+        UsageError: the two contradict each other, or neither says a size.
+    """
     wanted = dict(options.image)
     for side, own in (("height", network.height), ("width", network.width)):
         asked = wanted.setdefault(side, own)
@@ -163,13 +231,18 @@ def _golden_files(options: ExportOptions) -> tuple[GoldenFile, ...]:
     return (*goldens.draw(), *own, *options.golden_files)
 
 
-def _class_names(
+def class_names(
     network: Network,
     scorer: Scorer,
     options: ExportOptions,
     settings: Settings,
     report: Reporter,
 ) -> tuple[labels.ClassName, ...]:
+    """The labels: the options' file, or the source's own, or made up.
+
+    Raises:
+        UsageError: their number is not that of the classes.
+    """
     count = scorer.class_count
     if options.labels == IMAGENET:
         names = imagenet_classes(settings, report)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from exporter.proof.model_server_process import command_of, running_model_server
 from exporter.proof.replay import Checked, replay
 from exporter.settings import Settings
 from protocol.blocking import BlockingClient
+from protocol.client import ProtocolError
 from protocol.models import ModelSpec
 
 _STAGED_VERSION = 1
@@ -67,8 +68,22 @@ def require_parity(goldens: Goldens, signatures: Signatures, bound: float) -> Pa
     return parity
 
 
-def prove(base_path: Path, goldens: Goldens, card: ModelCard, settings: Settings) -> list[Checked]:
+def prove(
+    base_path: Path,
+    goldens: Goldens,
+    card: ModelCard,
+    settings: Settings,
+    *,
+    then: Callable[[BlockingClient, ModelSpec], None] | None = None,
+) -> list[Checked]:
     """Load the staged version in a model server, ask every signature over gRPC and REST.
+
+    Args:
+        base_path: the staging folder.
+        goldens: what to ask, and the answers.
+        card: the version's own.
+        settings: which model server, and timeouts.
+        then: what else to ask, over gRPC, once the answers have been right.
 
     Raises:
         RefusedError: it does not load, does not answer, or answers something else.
@@ -87,7 +102,9 @@ def prove(base_path: Path, goldens: Goldens, card: ModelCard, settings: Settings
             with BlockingClient(url, timeout_seconds=settings.request_timeout_seconds) as client:
                 try:
                     checked += replay(client, spec, goldens, card, card.parity.bound)
-                except FailedError as error:
+                    if then is not None and client.scheme == "grpc":
+                        then(client, spec)
+                except (FailedError, ProtocolError) as error:
                     # AVAILABLE and yet failing: exactly what must never be published.
                     raise RefusedError(f"the model server loads it but fails: {error}") from error
     return checked

@@ -12,9 +12,16 @@ from rich.console import Console
 
 from contract.image_spec import Filter, Fit
 from exporter.cli.output import say_published
-from exporter.cli.parameters import PUBLISH_PANEL, BasePath, require_bound
+from exporter.cli.parameters import PUBLISH_PANEL, BasePath, parse_size, require_bound
 from exporter.errors import UsageError
-from exporter.options import ActivationOption, ExportOptions, Freeze, PreprocessOption, TaskOption
+from exporter.options import (
+    AccuracyOptions,
+    ActivationOption,
+    ExportOptions,
+    Freeze,
+    PreprocessOption,
+    TaskOption,
+)
 from exporter.progress import reporting
 from exporter.settings import load_settings
 
@@ -23,6 +30,7 @@ _SOURCE_PANEL: Final = "What to export (exactly one)"
 _LOOKUP_PANEL: Final = "SavedModel: when not obvious"
 _PIXELS_PANEL: Final = "Pixels"
 _ANSWERS_PANEL: Final = "Answers"
+_ACCURACY_PANEL: Final = "Accuracy and latency"
 _PUBLISHING_PANEL: Final = "Publishing"
 
 
@@ -99,6 +107,40 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
         str | None,
         typer.Option("--output", help="Of the scores.", rich_help_panel=_LOOKUP_PANEL),
     ] = None,
+    eval_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="Labelled pictures: a folder per class, a CSV of file,label, or a labels.txt.",
+            rich_help_panel=_ACCURACY_PANEL,
+        ),
+    ] = None,
+    min_accuracy: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="Least top-1, such as 0.9.", rich_help_panel=_ACCURACY_PANEL
+        ),
+    ] = None,
+    max_regression: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="How much less than the published version's, such as 0.01.",
+            rich_help_panel=_ACCURACY_PANEL,
+        ),
+    ] = None,
+    against: Annotated[
+        int | None,
+        typer.Option(help="That version; default: the highest.", rich_help_panel=_ACCURACY_PANEL),
+    ] = None,
+    max_latency_ms: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Of one picture on the gate's model server, 95th percentile.",
+            rich_help_panel=_ACCURACY_PANEL,
+        ),
+    ] = None,
     name: Annotated[
         str | None,
         typer.Option(help="Model name; the source's own.", rich_help_panel=_PUBLISHING_PANEL),
@@ -153,8 +195,9 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
         raise UsageError("--weights goes with --application; the other sources bring their own")
     if (signature or input_name or output_name) and not saved_model:
         raise UsageError("--signature, --input and --output go with --saved-model")
+    accuracy = _accuracy(eval_dir, min_accuracy, max_regression, against)
     settings = load_settings()
-    size = _parse_size(image_size)
+    size = parse_size(image_size)
 
     from exporter import export
     from exporter.sources.saved_model import TensorNames
@@ -186,6 +229,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
         freeze=freeze,
         golden_dir=golden_dir,
         parity_bound=settings.parity_bound if parity_bound is None else parity_bound,
+        accuracy=accuracy,
+        max_latency_ms=max_latency_ms,
     )
     console = Console()
     with reporting(console, export.STEPS) as report:
@@ -193,11 +238,21 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
     say_published(console, published)
 
 
-def _parse_size(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    parts = text.lower().split("x")
-    sides = [int(part) for part in parts if part.isascii() and part.isdigit() and int(part) > 0]
-    if len(sides) != len(parts) or len(sides) > 2:  # noqa: PLR2004 - height and width
-        raise UsageError(f"--image-size {text}: write 224 or 224x320 (height x width)")
-    return (sides[0], sides[-1])
+def _accuracy(
+    eval_dir: Path | None,
+    min_accuracy: float | None,
+    max_regression: float | None,
+    against: int | None,
+) -> AccuracyOptions | None:
+    if against is not None and max_regression is None:
+        raise UsageError("--against says with which version --max-regression compares; say both")
+    if eval_dir is not None:
+        return AccuracyOptions(
+            pictures=eval_dir,
+            min_accuracy=min_accuracy,
+            max_regression=max_regression,
+            against=against,
+        )
+    if min_accuracy is not None or max_regression is not None:
+        raise UsageError("--min-accuracy and --max-regression need labelled pictures: --eval-dir")
+    return None
