@@ -71,12 +71,14 @@ def examine(
         candidate.name, candidate.classes, candidate.image, _classify(candidate.signatures)
     )
     evaluation = evaluate(asked, pictures, report)
+    # The most telling refusal first: under a wrong order of labels no preprocessing is right, and
+    # under a wrong preprocessing no accuracy is.
+    requirements.require_order(evaluation)
     modes: tuple[ModeResult, ...] = ()
-    # A wrong preprocessing is often no better than guessing: it is the more telling refusal.
     if len(candidate.classes) > 1:
         predictors = _predictors(candidate.network)
         modes = preprocessing.compare(evaluation, candidate.image, candidate.preprocess, predictors)
-    lines = [requirements.require(evaluation, wanted.min_accuracy)]
+    lines = [requirements.require_accuracy(evaluation, wanted.min_accuracy)]
     if modes:
         lines.append(preprocessing.line(modes))
     return Examined(evaluation, modes, tuple(lines))

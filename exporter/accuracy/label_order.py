@@ -34,7 +34,7 @@ class OtherOrder:
     other_accuracy: float
     """With this one, on pictures that it was not made from."""
     shift: int | None
-    """By how many places the labels must move up; None: they are in another order altogether."""
+    """By how many places the labels must move to higher indices; None: they are in another order altogether."""
 
     def __str__(self) -> str:
         if self.shift is None:
@@ -66,7 +66,7 @@ def better_order(truth: Indices, best: Indices, class_count: int) -> OtherOrder 
         other = moved == truth
         gain = paired_difference(other, best == truth, _CONFIDENCE)
         if gain.interval.low > 0 and gain.difference >= _LEAST_GAIN:
-            shift = _steps(_shift(truth, best, class_count)) if find is _shift else None
+            shift = -_steps(_shift(truth, best, class_count)) if find is _shift else None
             return OtherOrder(float((best == truth).mean()), float(other.mean()), shift)
     return None
 
@@ -88,7 +88,7 @@ def _shift(truth: Indices, best: Indices, class_count: int) -> Indices:
 
 
 def _steps(order: Indices) -> int:
-    """How far labels move, the shorter way round: 1, -1 and so on."""
+    """How far answers move, the shorter way round: 1, -1 and so on."""
     steps = int(order[0])
     return steps if steps <= len(order) // 2 else steps - len(order)
 

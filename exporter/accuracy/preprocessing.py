@@ -17,7 +17,7 @@ from contract.image_spec import ImageSpec
 from contract.pixels import ImageError, decode
 from exporter.accuracy.answers import read_file
 from exporter.accuracy.evaluation import Evaluation
-from exporter.accuracy.intervals import paired_difference
+from exporter.accuracy.intervals import is_above_guessing, paired_difference
 from exporter.errors import RefusedError
 from exporter.proof.lines import GateLine
 
@@ -65,7 +65,8 @@ def compare(
         if mode != chosen:
             right = _right(predict, pixels, truth, own)
             results.append(ModeResult(mode, len(right), float(right.mean()), is_chosen=False))
-            _require_not_better(mode, right, chosen, own[: len(right)])
+            if is_above_guessing(int(right.sum()), len(right), len(evaluation.classes)):
+                _require_not_better(mode, right, chosen, own[: len(right)])
     return tuple(sorted(results, key=lambda result: -result.top_1))
 
 

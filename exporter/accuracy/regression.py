@@ -97,4 +97,4 @@ def doubt(comparison: Comparison, max_regression: float) -> str | None:
 
 
 def _points(fraction: float) -> str:
-    return f"{100 * fraction:+.2f} points"
+    return f"{100 * fraction + 0.0:+.2f} points"  # + 0.0: there is no -0.00

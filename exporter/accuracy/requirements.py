@@ -17,23 +17,31 @@ from exporter.proof.lines import GateLine
 STEP: Final = "accuracy"
 
 
-def require(evaluation: Evaluation, min_accuracy: float | None) -> GateLine:
-    """Hold an evaluation against all three; the most telling refusal comes first.
+def require_order(evaluation: Evaluation) -> None:
+    """Labels must be those of the set, in the order of training; asked before anything else.
 
     Raises:
         UsageError: the set names classes that the model does not have.
-        RefusedError: one of the three is not met.
+        RefusedError: in another order they would be right clearly more often.
     """
     if evaluation.unknown:
         raise UsageError(
             f"{evaluation.dataset}: classes that the model does not have: "
             f"{named(evaluation.unknown)}; correct the labels, or leave those pictures out"
         )
-    metrics = evaluation.metrics
-    class_count = len(evaluation.classes)
-    other = better_order(evaluation.truth, evaluation.best, class_count)
+    other = better_order(evaluation.truth, evaluation.best, len(evaluation.classes))
     if other:
         raise RefusedError(f"{other}; check --labels", step=STEP)
+
+
+def require_accuracy(evaluation: Evaluation, min_accuracy: float | None) -> GateLine:
+    """Better than guessing, and as right as somebody wants it.
+
+    Raises:
+        RefusedError: it is not.
+    """
+    metrics = evaluation.metrics
+    class_count = len(evaluation.classes)
     hits = int(evaluation.right.sum())
     if not is_above_guessing(hits, metrics.n, class_count):
         raise RefusedError(

@@ -137,7 +137,7 @@ def _regression(compared: Comparison) -> content.RegressionContent:
         pictures=paired.n,
         top_1=compared.new_top_1,
         against_top_1=compared.old_top_1,
-        difference=-paired.difference,
+        difference=compared.new_top_1 - compared.old_top_1,
         low=-paired.interval.high,
         high=-paired.interval.low,
         only_new_right=paired.only_second,

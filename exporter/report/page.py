@@ -25,9 +25,10 @@ _SHADES: Final = "".join(
 _STYLE: Final = (
     """
 :root { color-scheme: light dark; --ink: #1f2328; --faint: #5b6570; --paper: #fff; --card: #f5f7fa;
-  --line: #d3dae2; --accent: #1967d2; --good: #7db8f5; --bad: #e5533d; }
+  --line: #d3dae2; --accent: #1967d2; --good: #7db8f5; --bad: #e5533d; --wrong: #b3261e; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e9ee; --faint: #9aa7b4; --paper: #14181d;
-  --card: #1d232a; --line: #37414c; --accent: #7ab0ff; --good: #2a62a8; --bad: #b8402f; } }
+  --card: #1d232a; --line: #37414c; --accent: #7ab0ff; --good: #2a62a8; --bad: #b8402f;
+  --wrong: #ff8a80; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 60rem; padding: 1rem; color: var(--ink);
   background: var(--paper); font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
@@ -46,9 +47,12 @@ section { background: var(--card); border: 1px solid var(--line); border-radius:
 table { border-collapse: collapse; font-size: .875rem; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .25rem .6rem .25rem 0;
   border-bottom: 1px solid var(--line); font-variant-numeric: tabular-nums; }
-th { font-weight: 600; color: var(--faint); }
-td.number, th.number { text-align: right; }
+th { font-weight: 600; color: var(--faint); overflow-wrap: normal; }
+td > .bar { margin-top: .5rem; min-width: 3rem; }
+td.number, th.number { text-align: right; white-space: nowrap; }
+td.text { min-width: 6rem; }
 .wide { overflow-x: auto; }
+.gate td:last-child { min-width: 5rem; }
 .gate td:first-child { white-space: nowrap; font-weight: 600; }
 .gate td:first-child::before { content: "\\2713\\00A0"; color: var(--accent); }
 .matrix { width: auto; }
@@ -63,6 +67,7 @@ figure { margin: 0; min-width: 0; font-size: .8rem; }
 figure img, figure .gone { display: block; width: 7rem; height: 7rem; border-radius: .3rem;
   border: 1px solid var(--line); margin-bottom: .3rem; }
 .answer { display: flex; justify-content: space-between; gap: .5rem; }
+.answer span:last-child { white-space: nowrap; }
 .answer span:first-child { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .bar { display: block; width: 100%; height: .3rem; margin-bottom: .2rem; border-radius: .15rem; }
 .track { fill: var(--line); }
@@ -75,7 +80,7 @@ figure img, figure .gone { display: block; width: 7rem; height: 7rem; border-rad
 .plot text { fill: var(--faint); }
 .mid { text-anchor: middle; }
 .end { text-anchor: end; }
-.bad { color: var(--bad); }
+.bad { color: var(--wrong); }
 code { font-size: .8rem; }
 summary { cursor: pointer; color: var(--accent); margin: .4rem 0; }
 """
@@ -121,7 +126,8 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[Child]], *, class_: s
         element("tr", *(element("td", each, class_=k) for each, k in zip(row, kinds, strict=True)))
         for row in rows
     ]
-    inside = element("table", element("tr", *head), *body, class_=class_)
+    heading = [element("tr", *head)] if any(headings) else []
+    inside = element("table", *heading, *body, class_=class_)
     return element("div", inside, class_="wide")
 
 

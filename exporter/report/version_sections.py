@@ -62,7 +62,7 @@ def regression(found: RegressionContent) -> Element:
     return section(
         f"Against {found.against}",
         figures([
-            ("difference", f"{100 * found.difference:+.2f} points",
+            ("difference", f"{100 * found.difference + 0.0:+.2f} points",
              f"95 %: {100 * found.low:+.2f} to {100 * found.high:+.2f}"),
             ("this", percent(found.top_1), f"only right here: {found.only_new_right}"),
             ("other", percent(found.against_top_1),
