@@ -114,6 +114,8 @@ def _published(target: Target, path: Path) -> PublishedVersion:
     name, _, number = target.text.partition(":")
     if number and not number.isdecimal():
         raise UsageError(f"{target.text}: write NAME:VERSION with a number, such as {name}:3")
+    if number and target.version not in {None, int(number)}:
+        raise UsageError(f"{target.text} and --version {target.version} contradict each other")
     if path.exists() and not (target.base_path / name).is_dir():
         raise UsageError(
             f"{target.text}: neither a .keras or .h5 file, nor a SavedModel, nor a published model"

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ _PICTURES: Final = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"})
 _LISTS: Final = ("labels.txt", "labels.csv")
 _NO_PICTURES: Final = frozenset({"thumbs.db", "desktop.ini"})
 _FILE_WORDS: Final = ("file", "filename", "file_name", "path", "image", "filepath")
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _LABEL_WORDS: Final = ("label", "class", "category", "target", "class_name", "label_name")
 
 
@@ -105,7 +107,9 @@ def _listed(path: Path) -> tuple[LabelledFile, ...]:
         raise UsageError(f"{path}: no text but binary data; name a CSV file or a labels.txt")
     pairs = _rows(path, text) if path.suffix.lower() == ".csv" else _lines(path, text)
     folder = path.parent
-    return tuple(LabelledFile(folder / name, _printable(name), label) for name, label in pairs)
+    return tuple(
+        LabelledFile(folder / name, _printable(name), _printable(label)) for name, label in pairs
+    )
 
 
 def _lines(path: Path, text: str) -> Iterator[tuple[str, str]]:
@@ -145,5 +149,5 @@ def _columns(rows: list[list[str]]) -> tuple[int, int, bool]:
 
 
 def _printable(name: str) -> str:
-    """Bytes that are no UTF-8 come from the file system as lone surrogates, which nobody writes."""
-    return name.encode("utf-8", "replace").decode("utf-8")
+    """Without what a terminal obeys, and lone surrogates (bytes that are no UTF-8)."""
+    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", name)

@@ -61,7 +61,7 @@ class Gateway:
         for attempt in range(1, _ATTEMPTS + 1):
             answer = self._post(data)
             if answer.status_code == _OK:
-                return _row(answer)
+                return self._row(answer)
             if answer.status_code in _BROKEN:
                 raise ImageError(_detail(answer))
             if answer.status_code not in _BUSY or attempt == _ATTEMPTS:
@@ -75,6 +75,18 @@ class Gateway:
             np.array([[index for index, _ in row] for row in prepared], dtype=np.int32),
             np.array([[p for _, p in row] for row in prepared], dtype=np.float32),
         )
+
+    def _row(self, answer: httpx.Response) -> Row:
+        try:
+            row = [
+                (int(each["class_index"]), float(each["probability"]))
+                for each in _object(answer)["predictions"]
+            ]
+        except (KeyError, TypeError, ValueError) as error:
+            raise FailedError(f"{answer.url} answers no predictions") from error
+        if len(row) != self.card.k:
+            raise FailedError(f"{answer.url} answers {len(row)} classes, asked for {self.card.k}")
+        return row
 
     def _post(self, data: bytes) -> httpx.Response:
         query: dict[str, str | int] = {
@@ -120,9 +132,8 @@ def ask_for(client: httpx.Client, model_name: str | None, version: int | None) -
         FailedError: it does not answer, or the model was not exported by us.
     """
     name = model_name or _default_model(client)
-    available = [
-        each for each in _get(client, f"/models/{name}")["versions"] if each["state"] == "AVAILABLE"
-    ]
+    versions = _list(client, f"/models/{name}", "versions")
+    available = [each for each in versions if each.get("state") == "AVAILABLE"]
     found = [each for each in available if version in {None, each["version"]}]
     if not found:
         listed = ", ".join(str(each["version"]) for each in available) or "none"
@@ -136,11 +147,14 @@ def ask_for(client: httpx.Client, model_name: str | None, version: int | None) -
 
 
 def _default_model(client: httpx.Client) -> str:
-    models = _get(client, "/models")["models"]
-    return next(str(each["name"]) for each in models if each["is_default"])
+    models = _list(client, "/models", "models")
+    names = [str(each["name"]) for each in models if each.get("is_default")]
+    if not names:
+        raise UsageError(f"{client.base_url} has no default model: say which with --model")
+    return names[0]
 
 
-def _get(client: httpx.Client, path: str) -> dict[str, Any]:
+def _list(client: httpx.Client, path: str, member: str) -> list[dict[str, Any]]:
     try:
         answer = client.get(path)
     except httpx.HTTPError as error:
@@ -150,17 +164,10 @@ def _get(client: httpx.Client, path: str) -> dict[str, Any]:
         raise FailedError(
             f"{client.base_url} answers {answer.status_code} to {path}: {_detail(answer)}{hint}"
         )
-    return _object(answer)
-
-
-def _row(answer: httpx.Response) -> Row:
-    try:
-        return [
-            (int(each["class_index"]), float(each["probability"]))
-            for each in _object(answer)["predictions"]
-        ]
-    except (KeyError, TypeError, ValueError) as error:
-        raise FailedError(f"{answer.url} answers no predictions") from error
+    found = _object(answer).get(member)
+    if not isinstance(found, list):
+        raise FailedError(f"{client.base_url} answers no {member} to {path}: is it a gateway?")
+    return found
 
 
 def _object(answer: httpx.Response) -> dict[str, Any]:

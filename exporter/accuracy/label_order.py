@@ -34,7 +34,7 @@ class OtherOrder:
     other_accuracy: float
     """With this one, on pictures that it was not made from."""
     shift: int | None
-    """By how many places labels must move to higher indices; None: it is another order altogether."""
+    """By how many places labels must move to higher indices; None: another order altogether."""
 
     def __str__(self) -> str:
         if self.shift is None:

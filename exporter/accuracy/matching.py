@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -44,7 +45,8 @@ def match(labels: Sequence[str], classes: Sequence[ClassInfo]) -> Matched:
         labels: one per picture, repeated.
         classes: in order of index.
     """
-    distinct = list(dict.fromkeys(labels))
+    pictures = Counter(labels)
+    distinct = list(pictures)
     tables = _tables(classes)
     found = {label: _find(label, tables) for label in distinct}
     if all(not hits for hits in found.values()) and all(_is_index(label) for label in distinct):
@@ -53,7 +55,7 @@ def match(labels: Sequence[str], classes: Sequence[ClassInfo]) -> Matched:
     return Matched(
         indices={label: hits[0] for label, hits in found.items() if len(hits) == 1},
         unknown=tuple(
-            UnknownLabel(label, labels.count(label), _hint(label, found[label], classes))
+            UnknownLabel(label, pictures[label], _hint(label, found[label], classes))
             for label in unknown
         ),
     )

@@ -56,7 +56,7 @@ class TestFolders:
         with open(folder + b"/\xff.jpg", "wb"):  # noqa: PTH123 - bytes
             pass
         found = datasets.read(tmp_path)
-        assert [file.name for file in found] == ["cat/a.jpg", "cat/?.jpg"]
+        assert [file.name for file in found] == ["cat/a.jpg", "cat/\N{REPLACEMENT CHARACTER}.jpg"]
         assert found[1].path.exists()
 
 
