@@ -51,6 +51,8 @@ class Evaluation(_Part):
     n: int = Field(ge=1)
     top_1: Fraction
     top_5: Fraction
+    ece: Fraction | None = None
+    """Expected calibration error over 15 bins of the best probability."""
 
 
 class Parity(_Part):

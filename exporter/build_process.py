@@ -20,11 +20,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
+from exporter.built import Built
 from exporter.child import spawn, stop
 from exporter.errors import ExporterError, FailedError
 from exporter.options import ExportOptions
 from exporter.progress import Reporter
-from exporter.proof.lines import GateLine
 from exporter.settings import Settings
 from exporter.sources.loading import Load
 from exporter.store import volume
@@ -38,7 +38,7 @@ _ERROR: Final = "error"
 
 def build_apart(
     load: Load, options: ExportOptions, settings: Settings, report: Reporter, version_path: Path
-) -> tuple[GateLine, ...]:
+) -> Built:
     """As `exporter.build.build`, in a child.
 
     Raises:
@@ -59,12 +59,12 @@ def build_apart(
             stop(process)
 
 
-def _listen(connection: Connection[Any, Any], report: Reporter) -> tuple[GateLine, ...]:
+def _listen(connection: Connection[Any, Any], report: Reporter) -> Built:
     while True:
         kind, content = connection.recv()
         if kind == _RESULT:
-            lines: tuple[GateLine, ...] = content
-            return lines
+            built: Built = content
+            return built
         if kind == _ERROR:
             raise content
         getattr(report, kind)(*content)
@@ -99,8 +99,8 @@ def main() -> None:
             reporter: Any = _Far(connection)
             # Here and not only in the parent: what made the library fail does not cross over.
             with volume.failures_named(version_path.parent):
-                lines = build(load, options, settings, reporter, version_path)
-            answer: tuple[str, Any] = (_RESULT, lines)
+                built = build(load, options, settings, reporter, version_path)
+            answer: tuple[str, Any] = (_RESULT, built)
         except (ExporterError, OSError) as error:
             answer = (_ERROR, error.with_traceback(None))
         except BaseException:  # noqa: BLE001 - printed, and told by the exit code

@@ -12,11 +12,17 @@ from typing import Final, Protocol
 
 from contract.card import ModelCard
 from exporter import preflight
+from exporter.accuracy import gate as accuracy_gate
+from exporter.accuracy.evaluation import read_set
+from exporter.built import Built
 from exporter.options import ExportOptions
 from exporter.progress import Reporter
-from exporter.proof import calibration, gate, goldens
+from exporter.proof import calibration, gate, goldens, latency
+from exporter.proof.latency import Latency
 from exporter.proof.lines import GateLine
 from exporter.proof.replay import Checked
+from exporter.report import files as report_files
+from exporter.report.description import Findings
 from exporter.settings import Settings
 from exporter.side_effects.refusal import require_known_ops
 from exporter.sources.loading import Load
@@ -47,14 +53,14 @@ class Build(Protocol):
         settings: Settings,
         report: Reporter,
         version_path: Path,
-    ) -> tuple[GateLine, ...]:
-        """Write a staged version of the source; the checks that it has passed."""
+    ) -> Built:
+        """Write a staged version of the source; what it has passed."""
         ...
 
 
 def build_here(
     load: Load, options: ExportOptions, settings: Settings, report: Reporter, version_path: Path
-) -> tuple[GateLine, ...]:
+) -> Built:
     """In this process, whose memory keeps what TensorFlow does not give back."""
     from exporter.build import build  # noqa: PLC0415 - TensorFlow, seconds
 
@@ -82,20 +88,45 @@ def export(
     """
     preflight.require_target(options)
     require_known_ops(options.allowed_ops)
-    model_path = options.base_path / options.name
     calibration.find(options.tflite, options.calibration_dir, options.golden_dir)
+    pictures = read_set(options.accuracy.pictures) if options.accuracy else None
+    model_path = options.base_path / options.name
     signing_key = Path(settings.signing_key) if settings.signing_key else None
     if signing_key:
         signature.require_usable(signing_key)
     with publish.staging(model_path) as staged:
-        lines = build(load, options, settings, report, staged.version_path)
+        built = build(load, options, settings, report, staged.version_path)
         card = inventory.read_card(staged.version_path)
         answers = goldens.read(staged.version_path)
         report.step("proving it on a model server")
-        checked = gate.prove(staged.base_path, answers, card, settings)
+        timed: list[Latency] = []
+        checked = gate.prove(
+            staged.base_path,
+            answers,
+            card,
+            settings,
+            then=lambda client, spec: timed.append(latency.measure(client, spec, answers.pixels)),
+        )
+        lines = [*built.lines, *gate.lines(checked, card)]
+        lines += [latency.require(each, options.max_latency_ms) for each in timed]
+        compared = None
+        if options.accuracy and pictures and built.examined:
+            compared = accuracy_gate.compare_with_published(
+                built.examined.evaluation, pictures, options.accuracy, model_path, settings, report
+            )
+        if compared:
+            lines.append(compared[1])
+        findings = Findings(
+            lines=lines,
+            evaluation=built.examined.evaluation if built.examined else None,
+            modes=built.examined.modes if built.examined else (),
+            comparison=compared[0] if compared else None,
+            latency=timed[0] if timed else None,
+        )
+        report_files.write(staged.version_path, card, answers, findings)
         report.step("publishing")
         manifest.write(staged.version_path)
         if signing_key:
             signature.sign(staged.version_path, signing_key)
         path = staged.publish(options.version)
-    return Published(path, int(path.name), card, checked, lines)
+    return Published(path, int(path.name), card, checked, tuple(lines))

@@ -59,6 +59,20 @@ class TensorNames:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccuracyOptions:
+    """Which labelled pictures a new version must answer, and how well."""
+
+    pictures: Path
+    """A folder per class, a CSV file, or a list: see `accuracy.datasets`."""
+    min_accuracy: float | None = None
+    """Top-1, in 0..1."""
+    max_regression: float | None = None
+    """How much less than a published version's, in 0..1, on the same pictures."""
+    against: int | None = None
+    """That version; None: the highest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExportOptions:
     """What to export and how. None: found out from the source."""
 
@@ -87,3 +101,24 @@ class ExportOptions:
     """Of `top_k_encoded`, which decodes and resizes files by itself."""
     allowed_ops: tuple[str, ...] = ()
     """Types of operations that may do more than compute."""
+    accuracy: AccuracyOptions | None = None
+    max_latency_ms: float | None = None
+    """Of one picture on the gate's model server, 95th percentile."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceChoices:
+    """What the command line says about a source; the other targets say it themselves."""
+
+    labels: str | None = None
+    preprocess: Preprocess | None = None
+    activation: Activation | None = None
+    image: dict[str, Any] = field(default_factory=dict)
+    signature: str | None = None
+    input_name: str | None = None
+    output_name: str | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was said."""
+        return self == SourceChoices()

@@ -27,8 +27,11 @@ def say_published(console: Console, published: Published) -> None:
             f" (bound {parity.bound:g}); of files decoded in the graph"
             f" {parity.encoded_max_abs_difference:.1e}",
         )
+    if (held := card.evaluation) is not None:
+        say(console, f"accuracy: top-1 {held.top_1:.4f}, top-5 {held.top_5:.4f} on {held.n} images")
     protocols = " and ".join(dict.fromkeys(check.protocol for check in published.checked))
     say(console, f"proven on a model server over {protocols}: every signature")
+    say(console, f"report: {published.path / 'report.html'}")
 
 
 def megabytes(size_bytes: int) -> str:

@@ -55,3 +55,18 @@ def require_bound(parameter: typer.CallbackParam, bound: float | None) -> float 
         return bound
     option = parameter.opts[0]
     raise UsageError(f"{option} {bound:g}: write a number above 0 and up to 1, such as 1e-4")
+
+
+def parse_size(text: str | None) -> tuple[int, int] | None:
+    """What `--image-size` says: height, width.
+
+    Raises:
+        UsageError: it is neither a side nor two.
+    """
+    if text is None:
+        return None
+    parts = text.lower().split("x")
+    sides = [int(part) for part in parts if part.isascii() and part.isdigit() and int(part) > 0]
+    if len(sides) != len(parts) or len(sides) > 2:  # noqa: PLR2004 - height and width
+        raise UsageError(f"--image-size {text}: write 224 or 224x320 (height x width)")
+    return (sides[0], sides[-1])

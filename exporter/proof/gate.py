@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -10,12 +10,17 @@ from contract import signatures as names
 from contract.card import ModelCard
 from exporter.errors import FailedError, RefusedError
 from exporter.proof.goldens import Goldens
+from exporter.proof.lines import GateLine
 from exporter.proof.model_server_process import command_of, running_model_server
 from exporter.proof.replay import Checked, replay
 from exporter.settings import Settings
 from protocol.blocking import BlockingClient
+from protocol.client import ProtocolError
 from protocol.models import ModelSpec
 
+Then = Callable[[BlockingClient, ModelSpec], None]
+
+STEP: Final = "model server"
 _STAGED_VERSION: Final = 1
 _ONE_SERVER_BYTES: Final = 64_000_000
 _ALL: Final = (names.SIGNATURE_NAMES,)
@@ -28,11 +33,25 @@ _ONE_BY_ONE: Final = (
 )
 
 
-def prove(base_path: Path, goldens: Goldens, card: ModelCard, settings: Settings) -> list[Checked]:
+def prove(
+    base_path: Path,
+    goldens: Goldens,
+    card: ModelCard,
+    settings: Settings,
+    *,
+    then: Then | None = None,
+) -> list[Checked]:
     """Load the staged version in a model server, ask every signature over gRPC and REST.
 
     A model server keeps its own optimised copy of a frozen graph for each signature that runs, so
     large graphs are asked one signature at a time, each of a fresh server.
+
+    Args:
+        base_path: the staging folder.
+        goldens: what to ask, and the answers.
+        card: the version's own.
+        settings: which model server, and timeouts.
+        then: what else to ask, over gRPC, once the answers of the warmed-up server were right.
 
     Raises:
         RefusedError: it does not load, does not answer, or answers something else.
@@ -50,20 +69,41 @@ def prove(base_path: Path, goldens: Goldens, card: ModelCard, settings: Settings
             is_warmed_up=number == 0,
         ) as endpoints:
             for url in (endpoints.grpc_url, endpoints.rest_url):
-                checked += _ask(url, signatures, goldens, card, settings)
+                also = then if number == 0 and url == endpoints.grpc_url else None
+                checked += _ask(url, signatures, goldens, card, settings, also)
     return checked
 
 
+def lines(checked: Sequence[Checked], card: ModelCard) -> Iterator[GateLine]:
+    """What was found, for people."""
+    if checked and card.parity:
+        protocols = " and ".join(dict.fromkeys(check.protocol for check in checked))
+        worst = max(check.max_abs_difference for check in checked)
+        yield GateLine(
+            step=STEP,
+            found=f"every signature over {protocols}, {worst:.1e} from the goldens at most",
+            bound=f"{card.parity.bound:g}",
+        )
+
+
 def _ask(
-    url: str, signatures: Iterable[str], goldens: Goldens, card: ModelCard, settings: Settings
+    url: str,
+    signatures: Iterable[str],
+    goldens: Goldens,
+    card: ModelCard,
+    settings: Settings,
+    then: Then | None,
 ) -> list[Checked]:
     assert card.parity is not None  # noqa: S101 - the build has set it; for the type checker
     spec = ModelSpec(card.model_name, _STAGED_VERSION)
     with BlockingClient(url, timeout_seconds=settings.request_timeout_seconds) as client:
         try:
-            return replay(client, spec, goldens, card, card.parity.bound, signatures)
-        except FailedError as error:
+            checked = replay(client, spec, goldens, card, card.parity.bound, signatures)
+            if then is not None:
+                then(client, spec)
+        except (FailedError, ProtocolError) as error:
             # AVAILABLE and yet failing: exactly what must never be published.
             raise RefusedError(
-                f"the model server loads it but fails: {error}", step="model server"
+                f"the model server loads it but fails: {error}", step=STEP
             ) from error
+    return checked

@@ -71,3 +71,16 @@ def identify(preprocess_input: PreprocessInput) -> Preprocess | None:
         if np.allclose(reference(mode)(_PROBE.copy()), expected, atol=1e-4):
             return mode
     return None
+
+
+def named_predictors(predict: PreprocessInput) -> dict[str, PreprocessInput]:
+    """A network's own prediction of uint8 pixels [N,H,W,3] behind each mode that has a name.
+
+    Args:
+        predict: float32 [N,H,W,3], prepared, to scores [N,C].
+    """
+    return {mode: _behind(reference(mode), predict) for mode in get_args(Preprocess)}
+
+
+def _behind(prepare: PreprocessInput, predict: PreprocessInput) -> PreprocessInput:
+    return lambda pixels: predict(prepare(pixels.astype(np.float32)))

@@ -12,10 +12,11 @@ from contract.image_spec import Filter, Fit
 from exporter import export, preflight
 from exporter.build_process import build_apart
 from exporter.cli.output import say_published
-from exporter.cli.parameters import PUBLISH_PANEL, BasePath, require_bound
+from exporter.cli.parameters import PUBLISH_PANEL, BasePath, parse_size, require_bound
 from exporter.errors import UsageError
 from exporter.options import (
     IMAGENET,
+    AccuracyOptions,
     ActivationOption,
     ExportOptions,
     Freeze,
@@ -37,6 +38,7 @@ _LOOKUP_PANEL: Final = "SavedModel: when not obvious"
 _PIXELS_PANEL: Final = "Pixels"
 _ANSWERS_PANEL: Final = "Answers"
 _VARIANTS_PANEL: Final = "Lighter and faster (measured first, see docs/measuring.md)"
+_ACCURACY_PANEL: Final = "Accuracy and latency"
 _PUBLISHING_PANEL: Final = "Publishing"
 
 
@@ -112,6 +114,40 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
     output_name: Annotated[
         str | None,
         typer.Option("--output", help="Of the scores.", rich_help_panel=_LOOKUP_PANEL),
+    ] = None,
+    eval_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="Labelled pictures: a folder per class, a CSV of file,label, or a labels.txt.",
+            rich_help_panel=_ACCURACY_PANEL,
+        ),
+    ] = None,
+    min_accuracy: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="Least top-1, such as 0.9.", rich_help_panel=_ACCURACY_PANEL
+        ),
+    ] = None,
+    max_regression: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="How much less than the published version's, such as 0.01.",
+            rich_help_panel=_ACCURACY_PANEL,
+        ),
+    ] = None,
+    against: Annotated[
+        int | None,
+        typer.Option(help="That version; default: the highest.", rich_help_panel=_ACCURACY_PANEL),
+    ] = None,
+    max_latency_ms: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Of one picture on the gate's model server, 95th percentile.",
+            rich_help_panel=_ACCURACY_PANEL,
+        ),
     ] = None,
     name: Annotated[
         str | None,
@@ -211,8 +247,9 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
         raise UsageError("--signature, --input and --output go with --saved-model")
     if precision == "bfloat16" and freeze == "never":
         raise UsageError("--precision bfloat16 rewrites a frozen graph: leave --freeze never out")
+    accuracy = _accuracy(eval_dir, min_accuracy, max_regression, against)
     settings = load_settings()
-    size = _parse_size(image_size)
+    size = parse_size(image_size)
     calibration.find(tflite, calibration_dir, golden_dir)
     files = SourceFiles(
         application=application,
@@ -244,6 +281,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
         if encoded_parity_bound is None
         else encoded_parity_bound,
         allowed_ops=tuple(allow_op or ()),
+        accuracy=accuracy,
+        max_latency_ms=max_latency_ms,
     )
     preflight.require_target(options, source_bytes=files.size_bytes())
     source_options = SourceOptions(
@@ -264,12 +303,21 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
     say_published(console, published)
 
 
-def _parse_size(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    parts = text.lower().split("x")
-    digits = [part for part in parts if part.isascii() and part.isdigit() and len(part) <= 9]  # noqa: PLR2004 - no side has more
-    sides = [int(part) for part in digits if int(part) > 0]
-    if len(sides) != len(parts) or len(sides) > 2:  # noqa: PLR2004 - height and width
-        raise UsageError(f"--image-size {text}: write 224 or 224x320 (height x width)")
-    return (sides[0], sides[-1])
+def _accuracy(
+    eval_dir: Path | None,
+    min_accuracy: float | None,
+    max_regression: float | None,
+    against: int | None,
+) -> AccuracyOptions | None:
+    if against is not None and max_regression is None:
+        raise UsageError("--against says with which version --max-regression compares; say both")
+    if eval_dir is not None:
+        return AccuracyOptions(
+            pictures=eval_dir,
+            min_accuracy=min_accuracy,
+            max_regression=max_regression,
+            against=against,
+        )
+    if min_accuracy is not None or max_regression is not None:
+        raise UsageError("--min-accuracy and --max-regression need labelled pictures: --eval-dir")
+    return None

@@ -74,7 +74,11 @@ def _card_lines(card: ModelCard) -> list[str]:
             f"{lite.max_difference:.1e} of the highest probability (bound {lite.bound:g})"
         )
     if held := card.evaluation:
-        lines.append(f"evaluation   top-1 {held.top_1:.4f} of {held.n}: {held.dataset}")
+        error = "" if held.ece is None else f", calibration error {held.ece:.4f}"
+        lines.append(
+            f"evaluation   top-1 {held.top_1:.4f}, top-5 {held.top_5:.4f}{error} on {held.n} "
+            f"images: {held.dataset}"
+        )
     if parity := card.parity:
         lines.append(
             f"parity       {parity.max_abs_difference:.1e} on {parity.n} images "

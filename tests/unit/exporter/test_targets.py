@@ -1,66 +1,56 @@
-"""What a word on the command line means; no TensorFlow is needed to tell."""
+"""Whom a target means, before anybody is asked."""
 
 import pytest
 
-from exporter.errors import UsageError
-from exporter.measure.targets import find_target
+from exporter.errors import FailedError, UsageError
+from exporter.options import SourceChoices
+from exporter.progress import SilentReporter
+from exporter.settings import Settings
+from exporter.targets import Target, connected
 
 
-@pytest.fixture
-def models(tmp_path):
-    for version in ("1", "2"):
-        folder = tmp_path / "models" / "digits" / version
-        folder.mkdir(parents=True)
-        (folder / "saved_model.pb").write_bytes(b"x" * 10)
-    return tmp_path / "models"
+def connect(text, base_path, **more):
+    target = Target(text=str(text), base_path=base_path, **more)
+    with connected(target, Settings(), SilentReporter()):
+        pass
 
 
-def test_a_name_is_the_highest_version(models):
-    found = find_target("digits", models)
-    assert (found.kind, found.path, found.size_bytes) == ("published", models / "digits" / "2", 10)
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("digits", "no version of 'digits' below"),
+        ("digits:new", "write NAME:VERSION with a number, such as digits:3"),
+        ("grpc://localhost:8500", "say which model with --model"),
+        ("ftp://localhost", "say which model with --model"),
+    ],
+)
+def test_what_is_not_there_or_not_clear(tmp_path, text, complaint):
+    with pytest.raises(UsageError, match=complaint):
+        connect(text, tmp_path)
 
 
-def test_a_version_behind_a_colon(models):
-    assert find_target("digits:1", models).path == models / "digits" / "1"
+def test_a_url_of_another_protocol(tmp_path):
+    with pytest.raises(UsageError, match="write grpc://host:8500"):
+        connect("ftp://localhost", tmp_path, model_name="m")
 
 
-def test_a_version_that_is_not_there(models):
-    with pytest.raises(UsageError, match="digits has no version 7; there are: 1, 2"):
-        find_target("digits:7", models)
+def test_two_versions_contradict_each_other(tmp_path):
+    with pytest.raises(UsageError, match="contradict"):
+        connect("digits:3", tmp_path, version=2)
 
 
-@pytest.mark.parametrize("name", ["m.keras", "m.h5", "m.hdf5"])
-def test_a_keras_file(models, tmp_path, name):
-    (tmp_path / name).write_bytes(b"123")
-    found = find_target(str(tmp_path / name), models)
-    assert (found.kind, found.size_bytes) == ("keras", 3)
+def test_a_file_that_is_no_model(tmp_path):
+    (tmp_path / "model.onnx").write_bytes(b"x")
+    with pytest.raises(UsageError, match=r"neither a \.keras or \.h5 file, nor a SavedModel"):
+        connect(tmp_path / "model.onnx", tmp_path)
 
 
-def test_a_keras_file_that_is_not_there(models):
-    with pytest.raises(UsageError, match="there is no such file"):
-        find_target("nowhere.keras", models)
+def test_options_of_a_source_do_not_go_with_what_is_published(tmp_path):
+    with pytest.raises(UsageError, match="digits knows its labels and pixels itself"):
+        connect("digits", tmp_path, choices=SourceChoices(labels="labels.txt"))
 
 
-def test_a_saved_model_folder_with_its_whole_size(models):
-    folder = models / "digits" / "1"
-    (folder / "variables").mkdir()
-    (folder / "variables" / "data").write_bytes(b"12345")
-    found = find_target(str(folder), models)
-    assert (found.kind, found.size_bytes) == ("saved_model", 15)
-
-
-def test_a_folder_that_holds_no_model(models):
-    with pytest.raises(UsageError, match=r"no saved_model\.pb"):
-        find_target(str(models), models)
-
-
-def test_a_published_name_wins_over_an_application(models):
-    assert find_target("ResNet50", models).kind == "application"
-    (models / "ResNet50" / "3").mkdir(parents=True)
-    assert find_target("ResNet50", models).kind == "published"
-
-
-@pytest.mark.parametrize("text", ["", "no such thing", "digits:", "../models/digits:1", "a:b"])
-def test_nothing_that_we_know(models, text):
-    with pytest.raises(UsageError, match=r"is neither|no saved_model\.pb"):
-        find_target(text, models)
+def test_a_version_that_is_not_ours_has_no_card(tmp_path):
+    (tmp_path / "theirs" / "1").mkdir(parents=True)
+    with pytest.raises(FailedError, match="no model card in it"):
+        connect("theirs", tmp_path)

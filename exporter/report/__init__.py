@@ -1,0 +1,1 @@
+"""What people read about a version or an evaluation: one HTML file, and the same as JSON."""
