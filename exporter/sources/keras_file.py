@@ -6,7 +6,6 @@ import hashlib
 from pathlib import Path
 from typing import Any, Final
 
-import h5py  # type: ignore[import-untyped]  # ships no types
 import keras
 import numpy as np
 import tensorflow as tf
@@ -37,11 +36,6 @@ def load_keras(path: Path, *, max_bytes: int = untrusted.DEFAULT_MAX_BYTES) -> N
         FailedError: Keras cannot load it.
     """
     require_keras_file(path)
-    if _holds_weights_only(path):
-        raise UsageError(
-            f"--keras {path}: the file holds weights without a model; "
-            "use --application NAME --weights FILE, or save the whole model"
-        )
     weight_bytes = untrusted.require_harmless(path, max_bytes)
     try:
         with bounded_memory(weight_bytes):
@@ -121,16 +115,6 @@ def _final_activation(model: Any) -> str | None:
 
 def _is_rescaling(layer: Any) -> bool:
     return isinstance(layer, keras.layers.Rescaling | keras.layers.Normalization)
-
-
-def _holds_weights_only(path: Path) -> bool:
-    if path.suffix == ".keras":
-        return False
-    try:
-        with h5py.File(path) as file:
-            return "model_config" not in file.attrs
-    except OSError:
-        return False  # not HDF5 at all: Keras says so
 
 
 def weights_digest(model: Any) -> str:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import h5py  # type: ignore[import-untyped]  # ships no types
+
 from exporter.errors import UsageError
 from exporter.options import IMAGENET
 from exporter.sources import untrusted
@@ -64,10 +66,10 @@ class SourceFiles:
 
 
 def require_keras_file(path: Path) -> None:
-    """Refuse what is no Keras file by its name.
+    """Refuse what is no whole model of Keras.
 
     Raises:
-        UsageError: it is missing, or of another format.
+        UsageError: it is missing, of another format, or holds weights only.
     """
     if not path.is_file():
         raise UsageError(f"--keras {path}: there is no such file")
@@ -75,6 +77,11 @@ def require_keras_file(path: Path) -> None:
         raise UsageError(
             f"--keras {path}: Keras files end in .keras or .h5; "
             "convert other formats (ONNX, PyTorch, TFLite) first, or use --saved-model DIR"
+        )
+    if _holds_weights_only(path):
+        raise UsageError(
+            f"--keras {path}: the file holds weights without a model; "
+            "use --application NAME --weights FILE, or save the whole model"
         )
 
 
@@ -111,3 +118,13 @@ def name_of_saved_model(path: Path) -> str:
 def as_name(text: str) -> str:
     """A file's name as a model name: what URLs and folders take without escaping."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", text).strip("-._") or "model"
+
+
+def _holds_weights_only(path: Path) -> bool:
+    if path.suffix == ".keras":
+        return False
+    try:
+        with h5py.File(path) as file:
+            return "model_config" not in file.attrs
+    except OSError:
+        return False  # not HDF5 at all: Keras says so

@@ -1,5 +1,6 @@
 """The command line's promises that need no TensorFlow: help, usage errors, exit codes."""
 
+import json
 import re
 import subprocess
 import sys
@@ -92,6 +93,75 @@ def test_usage_errors_exit_2_with_the_reason(arguments, complaint):
     assert complaint in "\n".join(errors(result))
     assert "Traceback" not in result.stderr
     assert "tensorflow" not in result.stderr
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """What export might be given: enough to be looked at, nothing that could be loaded."""
+    folder = tmp_path_factory.mktemp("files")
+    (folder / "m.keras").write_bytes(b"not looked into")
+    (folder / "half.json").write_text(json.dumps(["cat", "\ud800"]))
+    (folder / "lines.txt").write_bytes(b"cat\ndo\x00g\n")
+    (folder / "models/m/3").mkdir(parents=True)
+    (folder / "models/last/9223372036854775807").mkdir(parents=True)
+    (folder / "models/m/4").write_text("stray")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "complaint"),
+    [
+        (["--name", "a/b"], 2, "--name 'a/b': letters, digits"),
+        (["--name", ""], 2, "--name '': letters, digits"),
+        (["--name", "n" * 300], 3, "File name too long; choose a shorter --name"),
+        (["--version", "9223372036854775808"], 2, "model servers see versions from 0 to"),
+        (["--version", "3"], 2, "version 3 of m exists (there are 3)"),
+        (["--version", "4"], 2, "models/m/4 is in the way and no version"),
+        (["--name", "last"], 2, "the last one that a model server can read"),
+        (["--labels", "{}/nowhere.txt"], 2, "nowhere.txt: No such file"),
+        (["--labels", "{}/half.json"], 2, "character 1 is U+D800 (half a character)"),
+        (["--labels", "{}/lines.txt"], 2, "line 2: character 3 is U+0000"),
+        (["--golden-dir", "{}/nowhere"], 2, "there is no such folder"),
+        (["--crop-fraction", "nan"], 2, "image crop-fraction: "),
+        (["--image-size", "5000"], 2, "image height: "),
+        (["--image-size", "9" * 5000], 2, "write 224 or 224x320"),
+        (["--parity-bound", "inf"], 2, "--parity-bound inf: write a number above 0"),
+        (["--base-path", "{}/m.keras"], 3, "a file is in the way; choose another --base-path"),
+        (["--keras", "{}/nowhere.keras"], 2, "there is no such file"),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
+)
+def test_what_can_be_seen_at_once_does_not_wait_for_tensorflow(
+    files, arguments, exit_code, complaint
+):
+    given = [argument.replace("{}", str(files)) for argument in arguments]
+    common = {"--keras": f"{files}/m.keras", "--base-path": f"{files}/models", "--name": "m"}
+    missing = {option: value for option, value in common.items() if option not in given}
+    result = run("export", *given, *(word for pair in missing.items() for word in pair))
+    assert (result.returncode, "tensorflow" in result.stderr) == (exit_code, False)
+    (line,) = errors(result)
+    assert complaint in line
+    assert sorted(path.name for path in (files / "models").iterdir()) == ["last", "m"]
+
+
+@pytest.mark.parametrize(
+    ("command", "complaint"),
+    [("/opt/nothing --flag", "there is no program /opt/nothing"), ("a 'b", "No closing quotation")],
+)
+def test_a_model_server_that_is_not_there_is_seen_at_once(files, command, complaint):
+    result = run("export", "--keras", f"{files}/m.keras", EXPORTER_MODEL_SERVER=command)
+    assert result.returncode == 2
+    (line,) = errors(result)
+    assert line.startswith("error: EXPORTER_MODEL_SERVER: ")
+    assert complaint in line
+
+
+@pytest.mark.parametrize("bound", ["0", "inf", "nan", "-1"])
+def test_a_parity_bound_in_the_environment_is_refused_in_one_line(bound):
+    result = run("list", EXPORTER_PARITY_BOUND=bound)
+    assert result.returncode == 2
+    (line,) = errors(result)
+    assert line.startswith("error: EXPORTER_PARITY_BOUND: Input should be ")
 
 
 def test_a_bad_setting_is_named():

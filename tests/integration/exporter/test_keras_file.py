@@ -1,9 +1,12 @@
 """Whole Keras models are loaded; everything else is refused in one line."""
 
+import json
+import zipfile
+
 import keras
 import pytest
 
-from exporter.errors import FailedError, UsageError
+from exporter.errors import FailedError, RefusedError, UsageError
 from exporter.sources.keras_file import load_keras
 from tests.support.exporter_models import CLASSES, SIDE, require_same_answers, tiny_keras
 
@@ -77,3 +80,34 @@ def test_two_inputs_are_refused(tmp_path):
     keras.Model(inputs, keras.layers.Dense(2)(added)).save(tmp_path / "m.keras")
     with pytest.raises(UsageError, match="2 inputs and 1 outputs"):
         load_keras(tmp_path / "m.keras")
+
+
+def test_a_layer_that_claims_gigabytes_is_stopped(tiny, tmp_path):
+    """TensorFlow tries for ten seconds before it gives an allocation up."""
+    file = tmp_path / "bomb.keras"
+    with zipfile.ZipFile(tiny[1]) as honest, zipfile.ZipFile(file, "w") as bomb:
+        config = json.loads(honest.read("config.json"))
+        config["config"]["layers"][-1]["config"]["units"] = 10**9
+        bomb.writestr("config.json", json.dumps(config))
+        for name in ("metadata.json", "model.weights.h5"):
+            bomb.writestr(name, honest.read(name))
+    with pytest.raises(RefusedError, match="far more memory than its weights explain"):
+        load_keras(file)
+
+
+def test_a_lambda_is_refused_with_our_way(tmp_path):
+    file = tmp_path / "lambda.keras"
+    layers = [keras.Input((8, 8, 3)), keras.layers.Lambda(lambda x: x), keras.layers.Flatten()]
+    keras.Sequential(layers).save(file)
+    with pytest.raises(FailedError, match=r"Lambda .* --custom-objects FILE\.py, or .*export\(DIR"):
+        load_keras(file)
+
+
+def test_a_custom_layer_is_named(tmp_path):
+    class Twice(keras.layers.Layer):
+        def call(self, x):
+            return 2 * x
+
+    keras.Sequential([keras.Input((8, 8, 3)), Twice()]).save(tmp_path / "custom.keras")
+    with pytest.raises(FailedError, match="its class Twice is not Keras' own; bring it with"):
+        load_keras(tmp_path / "custom.keras")
