@@ -28,7 +28,10 @@ _PATIENCE: Final = 5
 """How often a gateway that asks to come back later (429, 503) is asked again."""
 _MAX_PAUSE_SECONDS: Final = 10.0
 _BUSY: Final = frozenset({429, 503})
-_UNREADABLE: Final = frozenset({413, 415, 422})
+_UNREADABLE: Final = frozenset(
+    f"/problems/{slug}"
+    for slug in ("invalid-image", "image-too-costly", "image-too-large", "payload-too-large")
+)
 _OK: Final = 200
 _UNAUTHORIZED: Final = 401
 
@@ -134,7 +137,10 @@ class Gateway:
         Raises:
             FailedError: nobody does.
         """
-        return self.classify(_GREY_PIXEL, model=name, version_label=label).version
+        try:
+            return self.classify(_GREY_PIXEL, model=name, version_label=label).version
+        except UnreadableImageError as error:
+            raise FailedError(f"label {label} of {name}: {error}") from error
 
     def classify(self, data: bytes, **parameters: Any) -> Answer:
         """Ask about one file by `POST /classify`.
@@ -192,7 +198,7 @@ class Gateway:
             raise FailedError(
                 f"{self.url} asks for an API key, or for another one: EXPORTER_GATEWAY_API_KEY"
             )
-        if response.status_code in _UNREADABLE and method == "POST":
+        if isinstance(body, dict) and body.get("type") in _UNREADABLE:
             raise UnreadableImageError(_detail(body))
         raise FailedError(f"{method} {path}: {response.status_code}, {_detail(body)}")
 

@@ -17,7 +17,7 @@ from contract.pixels import decode
 from exporter.cli.app import create_app
 from exporter.errors import FailedError, RefusedError, UsageError
 from exporter.proof import goldens
-from exporter.proof.gateway import Gateway, kind_of
+from exporter.proof.gateway import Gateway, UnreadableImageError, kind_of
 from exporter.proof.gateway_replay import replay_gateway
 from tests.support import stack
 from tests.support.api_keys import KEY, hash_line
@@ -218,6 +218,17 @@ def test_what_verify_cannot_mean(served, tmp_path):
     shutil.copytree(served.models / "tiny" / "1", tmp_path / "models" / "tiny" / "1")
     missing = cli("verify", served.gateway_url, "--base-path", tmp_path / "models").exception
     assert "tiny has no version 2" in str(missing)
+
+
+def test_a_bad_image_is_told_from_a_bad_question(served):
+    with Gateway(served.gateway_url, api_key="", timeout_seconds=60) as gateway:
+        with pytest.raises(UnreadableImageError, match="image"):
+            gateway.classify(b"no image", model="tiny")
+        with pytest.raises(FailedError, match="422, must be between 1 and"):
+            gateway.classify(encoded(photographs()["cat"]), model="tiny", top_k=99)
+        with pytest.raises(FailedError, match="404, version label none of model tiny"):
+            gateway.version_of("tiny", "none")
+        assert gateway.version_of("tiny", "canary") == 1
 
 
 def expected_agreement(served, photos):
