@@ -8,7 +8,7 @@ from sklearn import metrics as reference
 
 from exporter.accuracy.intervals import is_above_guessing, paired_difference, wilson
 from exporter.accuracy.label_order import better_order
-from exporter.accuracy.metrics import CALIBRATION_BINS, measure
+from exporter.accuracy.metrics import CALIBRATION_BINS, calibration, measure
 
 
 @st.composite
@@ -68,6 +68,11 @@ def test_calibration_is_the_mean_distance_over_the_bins(case):
     assert sum(each.pictures for each in found.bins if each) == len(truth)
 
 
+def test_a_bin_is_closed_above():
+    bins = calibration(np.array([0.0, 0.2, 0.2000001, 1.0]), np.array([True] * 4))
+    assert [place for place, each in enumerate(bins) if each] == [0, 2, 3, 14]
+
+
 def test_an_overconfident_model_is_off_by_what_it_boasts():
     sure = np.tile([[0.9, 0.1]], (10, 1)).astype(np.float32)
     found = measured(np.array([0] * 6 + [1] * 4), sure)
@@ -90,14 +95,17 @@ class TestIntervals:
             found = wilson(hits, n)
             assert (found.low, found.high) == pytest.approx((low, high), abs=5e-5)
 
-    def test_paired_differences(self):
-        """Newcombe's method 10 on 36 both, 12 only the first, 2 only the second, 0 neither."""
-        first = np.array([True] * 48 + [False] * 2)
-        second = np.array([True] * 36 + [False] * 12 + [True] * 2)
+    @pytest.mark.parametrize(
+        ("both", "neither", "low", "high"), [(36, 0, 0.0569, 0.3404), (20, 16, 0.0562, 0.3292)]
+    )
+    def test_paired_differences(self, both, neither, low, high):
+        """Newcombe's method 10, 12 pictures right in the first only, 2 in the second only."""
+        first = np.array([True] * (both + 12) + [False] * (2 + neither))
+        second = np.array([True] * both + [False] * 12 + [True] * 2 + [False] * neither)
         found = paired_difference(first, second)
+        assert (found.only_first, found.only_second) == (12, 2)
         assert found.difference == pytest.approx(0.2)
-        interval = found.interval
-        assert (interval.low, interval.high) == pytest.approx((0.0569, 0.3404), abs=5e-5)
+        assert (found.interval.low, found.interval.high) == pytest.approx((low, high), abs=5e-5)
 
     @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=80))
     def test_the_interval_holds_the_difference_and_turns_with_it(self, pairs):
@@ -115,6 +123,8 @@ class TestIntervals:
             (0, 8, 1000, False),
             (1, 8, 1000, True),
             (3, 4, 2, False),
+            (8, 10, 2, False),  # 0.055
+            (9, 10, 2, True),
             (49_000, 50_000, 1000, True),
             (60, 50_000, 1000, False),
         ],

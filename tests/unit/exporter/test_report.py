@@ -124,6 +124,11 @@ def test_controls_and_lone_surrogates_can_be_written():
     assert "a\ufffdb\ufffd\ufffd" in text
 
 
+def test_text_stays_where_it_stands_among_elements():
+    text = to_html(element("p", "a", "b", element("b", "c"), "d", "e", element("br"), "f"))
+    assert text.endswith("<p>ab<b>c</b>de<br>f</p>")
+
+
 def test_a_thumbnail_is_small_and_no_picture_is_none():
     assert len(thumbnail(png("red", side=3000))) < 3000
     assert thumbnail(b"nothing") is None
