@@ -1,9 +1,10 @@
 """From a source to a staged version: everything that needs TensorFlow. Prints nothing.
 
-    load ─► look, ask ─► trace, freeze ─► behaviour, parity, accuracy ─► write
+    load ─► look, ask ─► trace ─► behaviour, parity, accuracy ─► freeze ─► let go ─► write
 
-The order is the memory's: the source goes before the graph is asked, and the process before anybody
-starts a model server. Peaks and bounds are in docs/exporter.md.
+The order is the memory's: everything is asked on the source's own variables, which go before the
+frozen graph is written, and this process goes before anybody starts a model server, which then
+proves what freezing has made. Peaks and bounds are in docs/exporter.md.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from contract.card import ModelCard
 from exporter.accuracy import gate as accuracy_gate
 from exporter.accuracy.evaluation import for_card, read_set
 from exporter.accuracy.gate import Candidate, Examined
-from exporter.building.graph import build_graph
+from exporter.building.graph import plan, write
 from exporter.building.subject import Subject, ask
 from exporter.built import Built
+from exporter.graph.freeze import freeze
 from exporter.graph.serving_graph import ServingGraph
 from exporter.options import ExportOptions
 from exporter.progress import Reporter
@@ -54,7 +56,8 @@ def build(
     report.step("loading the source")
     subject = ask(load(report), options, settings, report)
     report.step("building the graph")
-    graph, chosen = build_graph(subject, options, settings, report)
+    planned = plan(subject, options, settings, report)
+    graph, chosen = planned.graph, planned.chosen
     subject.lines += behaviour.require_healthy(
         graph.score,
         subject.pixels,
@@ -67,6 +70,7 @@ def build(
     subject.lines += parity.lines(found)
     examined = _examine(subject, graph, options, report)
     report.step("writing the staged version")
+    frozen = freeze(graph.concrete, planned.weight_bytes, planned.freeze)
     card = ModelCard(
         model_name=options.name,
         task=subject.task,
@@ -77,14 +81,14 @@ def build(
         precision=chosen.precision or subject.precision,
         is_compiled=chosen.is_compiled,
         tflite=chosen.tflite_card,
-        is_frozen=graph.is_frozen,
+        is_frozen=frozen is not None,
         source=subject.source,
         frameworks={"tensorflow": tf.__version__, "keras": keras.__version__},
         evaluation=for_card(examined.evaluation) if examined else subject.evaluation,
         parity=found,
         exported_at=datetime.now(UTC),
     )
-    graph.save(version_path, card.model_dump_json())
+    write(planned, frozen, subject, version_path, card.model_dump_json())
     chosen.write(version_path)
     inventory.write_card(version_path, card)
     goldens.write(version_path, subject.files, answers)
@@ -95,12 +99,12 @@ def build(
 def _examine(
     subject: Subject, graph: ServingGraph, options: ExportOptions, report: Reporter
 ) -> Examined | None:
-    if options.accuracy is None or subject.network is None:
+    if options.accuracy is None:
         return None
     candidate = Candidate(
         name=options.name,
         classify=graph.score,
-        predictors=named_predictors(subject.network.predict),
+        predictors=named_predictors(subject.held.network.predict),
         classes=labels.to_classes(subject.classes),
         image=subject.image,
         preprocess=subject.preprocess,

@@ -23,6 +23,14 @@ from exporter.sources.labels import ClassName
 from exporter.sources.network import Network
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What holds the source's weights."""
+
+    network: Network
+    scorer: Scorer
+
+
 @dataclass(slots=True, kw_only=True)
 class Subject:
     """The source as it is understood, with its answers; it can be let go of, the facts stay."""
@@ -43,12 +51,17 @@ class Subject:
     k: int
     lines: list[GateLine]
     """What it has passed so far."""
-    network: Network | None
-    scorer: Scorer | None
+    _held: Held | None
+
+    @property
+    def held(self) -> Held:
+        """The source itself, until it is let go of."""
+        assert self._held is not None, "let go of already"  # noqa: S101 - a slip of ours
+        return self._held
 
     def let_go(self) -> None:
         """Free the source's weights."""
-        self.network = self.scorer = None
+        self._held = None
         keras.backend.clear_session()
         give_back()
 
@@ -93,6 +106,5 @@ def ask(network: Network, options: ExportOptions, settings: Settings, report: Re
         classes=classes,
         k=interpretation.top_k(options.k, scorer.class_count),
         lines=lines,
-        network=network,
-        scorer=scorer,
+        _held=Held(network, scorer),
     )

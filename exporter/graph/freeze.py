@@ -69,6 +69,17 @@ def trace(score: Callable[[tf.Tensor], tf.Tensor], *, height: int, width: int) -
     return concrete, weight_bytes
 
 
+def require_freezable(weight_bytes: int, choice: Freeze) -> None:
+    """Say early what `freeze` would say late.
+
+    Raises:
+        RefusedError: `always`, but too large.
+    """
+    obstacle = _too_large(weight_bytes)
+    if choice == "always" and obstacle:
+        raise RefusedError(f"{obstacle}; use --freeze auto", step="freeze")
+
+
 def freeze(concrete: Any, weight_bytes: int, choice: Freeze) -> Frozen | None:
     """Fold the variables in, if that is wanted and possible.
 

@@ -1,38 +1,42 @@
-"""What the flow sees of a built graph, whichever way it holds its weights."""
+"""The exported graph before it is written: what the checks ask, on weights that are held once.
+
+It is asked with the source's own variables. Folding them into constants is the last step, takes
+several copies of the weights, and is proven by the model server, which loads the result.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
+
+from exporter.graph.functions import Head
+from exporter.graph.quiet import quiet_native_stderr
 
 Pixels = npt.NDArray[np.uint8]
 Probabilities = npt.NDArray[np.float32]
 
 
-class ServingGraph(Protocol):
-    """The exported graph before it is written: it can be asked, and then saved once."""
+class ServingGraph:
+    """A concrete function of uint8 [N,H,W,3] to float32 [N,C], and what is before and behind it."""
 
-    @property
-    def is_frozen(self) -> bool:
-        """Whether its weights are constants."""
-        ...
+    def __init__(self, concrete: Any, head: Head) -> None:
+        self.concrete = concrete
+        self.head = head
+        self._decode = tf.function(head.decode, autograph=False)
 
     def score(self, images: Pixels) -> Probabilities:
         """Probabilities [N,C] of pixels [N,H,W,3] in one batch: what `serving_default` answers."""
-        ...
+        with quiet_native_stderr():
+            return np.asarray(self.concrete(tf.constant(images)))
+
+    def let_go(self) -> None:
+        """Free the weights; only the head is left."""
+        self.concrete = None
 
     def decode(self, files: Sequence[bytes]) -> Pixels:
         """Pixels [N,H,W,3] of image files: what `top_k_encoded` sees."""
-        ...
-
-    def save(self, version_path: Path, card_json: str) -> None:
-        """Write the SavedModel with all five signatures; the graph cannot be asked afterwards.
-
-        Raises:
-            FailedError: TensorFlow cannot write it.
-        """
-        ...
+        return np.asarray(self._decode(tf.constant(list(files))))

@@ -120,7 +120,8 @@ def _is_rescaling(layer: Any) -> bool:
 def weights_digest(model: Any) -> str:
     """SHA-256 over shapes, types and bytes of all weights in order; names do not count."""
     digest = hashlib.sha256()
-    for array in model.get_weights():
+    for weight in model.weights:  # one at a time: together they are a second copy of all
+        array = np.asarray(weight)
         digest.update(f"{array.dtype}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()

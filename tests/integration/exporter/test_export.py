@@ -11,9 +11,9 @@ from contract.pixels import ImageSpec
 from exporter.errors import FailedError, RefusedError, UsageError
 from exporter.export import export
 from exporter.graph.freeze import freeze, trace
-from exporter.graph.frozen_graph import FrozenGraph
 from exporter.graph.functions import Head
 from exporter.graph.scorer import make_scorer
+from exporter.graph.write_frozen import write_frozen
 from exporter.options import ExportOptions
 from exporter.progress import SilentReporter
 from exporter.proof import goldens
@@ -82,7 +82,7 @@ class TestWhatIsPublished:
         scorer = make_scorer(from_keras(wide, source), pixels)
         concrete, weight_bytes = trace(scorer.score, height=SIDE, width=SIDE)
         head = Head(ImageSpec(height=SIDE, width=SIDE), ["x"] * CLASSES, k=3)
-        FrozenGraph(freeze(concrete, weight_bytes, "auto"), head).save(tmp_path / "1", "{}")
+        write_frozen(tmp_path / "1", freeze(concrete, weight_bytes, "auto"), head, "{}")
         size = sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file())
         assert weight_bytes > 3_000_000
         assert weight_bytes < size < 1.1 * weight_bytes
@@ -124,7 +124,7 @@ class TestRefusals:
             run(any_size, tmp_path)
 
     def test_an_image_spec_that_cannot_be(self, tiny, tmp_path):
-        with pytest.raises(UsageError, match="image: "):
+        with pytest.raises(UsageError, match="image crop-fraction: "):
             run(tiny[1], tmp_path, image={"crop_fraction": 2.0})
 
     def test_a_graph_that_answers_otherwise_than_its_source(self, tmp_path):
