@@ -62,7 +62,7 @@ def compare(
     truth, own = evaluation.truth[places], evaluation.right[places]
     results = [ModeResult(chosen, len(own), float(own.mean()), is_chosen=True)]
     for mode, predict in predictors.items():
-        if mode != chosen:
+        if mode != chosen and _has_a_score_per_class(predict, pixels, evaluation):
             right = _right(predict, pixels, truth, own)
             results.append(ModeResult(mode, len(right), float(right.mean()), is_chosen=False))
             if is_above_guessing(int(right.sum()), len(right), len(evaluation.classes)):
@@ -76,6 +76,13 @@ def line(results: Sequence[ModeResult]) -> GateLine:
         f"{each.mode} {each.top_1:.3f}{' (chosen)' if each.is_chosen else ''}" for each in results
     ]
     return GateLine(step=STEP, found=f"top-1 by mode: {', '.join(texts)}")
+
+
+def _has_a_score_per_class(
+    predict: Predict, pixels: npt.NDArray[np.uint8], evaluation: Evaluation
+) -> bool:
+    """Not so where two classes are made of one score: its largest place says nothing."""
+    return bool(predict(pixels[:1].astype(np.float32)).shape[1] == len(evaluation.classes))
 
 
 def _right(

@@ -92,7 +92,7 @@ def doubt(comparison: Comparison, max_regression: float) -> str | None:
         return None
     return (
         f"{comparison.paired.n} pictures cannot exclude a loss of {100 * worst:.1f} points against "
-        f"{comparison.against}, more than --max-regression {max_regression:g}: more would"
+        f"{comparison.against}, more than --max-regression {max_regression:g}; more of them would"
     )
 
 
