@@ -5,6 +5,9 @@ callbacks) or make another error of it. The handler therefore keeps the signal, 
 work asks for it, and the rename asks last:
 
     running ──signal──► `Interrupted` is raised, here or at the next `require_none`
+       │ the interpreter's own code for imports and isinstance runs, which TensorFlow's native
+       │ code calls, too, and prints a SystemError for whatever is raised there
+       └──signal──► tried again a moment later
     held ──signal──► remembered only: a rename, a folder being claimed or removed is not cut in two
 
 The state is the process's own signal table, where handlers live anyway. A program of its own that
@@ -15,12 +18,16 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Final
+from typing import Any, Final
+
+_Report = Callable[[Any], Any]
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_AGAIN: Final = signal.SIGALRM
+_AGAIN_AFTER_SECONDS: Final = 0.02
 
 
 class Interrupted(SystemExit):
@@ -37,11 +44,15 @@ class _Remembering:
         self.received: int | None = None
         self.holds = 0
 
-    def __call__(self, number: int, _frame: FrameType | None) -> None:
-        if self.received is None:
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if self.received is None and number != _AGAIN:
             self.received = number
-        if not self.holds:
-            raise Interrupted(128 + number)
+        if self.holds or self.received is None:
+            return
+        if frame is not None and frame.f_code.co_filename.startswith("<frozen "):
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN_AFTER_SECONDS)
+            return
+        raise Interrupted(128 + self.received)
 
 
 @contextmanager
@@ -62,6 +73,18 @@ def _install() -> None:
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and background jobs have it
             signal.signal(number, handler)
+    signal.signal(_AGAIN, handler)
+    sys.unraisablehook = _without_ours(sys.unraisablehook)
+
+
+def _without_ours(report: _Report) -> _Report:
+    """Python reports what a destructor raises and goes on; of ours the last line tells."""
+
+    def hook(unraisable: Any) -> None:
+        if not isinstance(unraisable.exc_value, Interrupted):
+            report(unraisable)
+
+    return hook
 
 
 def received() -> int | None:

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import sys
+import time
 from contextlib import suppress
 
 import pytest
@@ -17,8 +19,11 @@ LINE = "interrupted, nothing was published\n"
 @pytest.fixture(autouse=True)
 def handlers():
     """The test runner's own, afterwards."""
-    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+    kept = {number: signal.getsignal(number) for number in numbers}
+    hook = sys.unraisablehook
     yield
+    sys.unraisablehook = hook
     for number, handler in kept.items():
         signal.signal(number, handler)
 
@@ -97,6 +102,34 @@ def test_folders_are_claimed_and_removed_whole(tmp_path, monkeypatch, where):
 
     assert run(work) == 130
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_interpreters_own_code_is_not_cut_in_two(capsys):
+    """TensorFlow's native code calls it, and prints a SystemError for what is raised there."""
+    seen = []
+    names = {"raise_signal": signal.raise_signal, "seen": seen}
+    code = compile("raise_signal(2); seen.append('left in peace')", "<frozen abc>", "exec")
+
+    def work():
+        exec(code, names)  # noqa: S102 - no other way to have code of that name
+        time.sleep(60)
+
+    assert run(work) == 130
+    assert seen == ["left in peace"]
+    assert capsys.readouterr().err == LINE
+
+
+def test_a_destructor_that_is_met_says_nothing(capsys):
+    class Freed:
+        def __del__(self):
+            send()
+
+    def work():
+        Freed()
+        interruption.require_none()
+
+    assert run(work) == 130
+    assert capsys.readouterr().err == LINE
 
 
 def test_what_is_ignored_stays_ignored():

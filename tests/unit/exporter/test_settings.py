@@ -26,3 +26,18 @@ def test_each_is_described_and_documented_with_its_default(name, field):
     assert field.description
     default = f"`{field.default}`" if field.default != "" else "(empty)"
     assert f"| `EXPORTER_{name.upper()}` | {default} |" in PAGE.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("bound", ["0", "inf", "nan", "-1"])
+def test_a_parity_bound_that_bounds_nothing_is_refused(monkeypatch, bound):
+    monkeypatch.setenv("EXPORTER_PARITY_BOUND", bound)
+    with pytest.raises(UsageError, match="EXPORTER_PARITY_BOUND: Input should be"):
+        load_settings()
+
+
+def test_the_largest_source_is_given_in_gigabytes(monkeypatch):
+    monkeypatch.setenv("EXPORTER_MAX_SOURCE_GB", "0.5")
+    assert load_settings().max_source_bytes == 500_000_000
+    monkeypatch.setenv("EXPORTER_MAX_SOURCE_GB", "inf")
+    with pytest.raises(UsageError, match="EXPORTER_MAX_SOURCE_GB"):
+        load_settings()
