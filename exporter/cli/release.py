@@ -105,6 +105,8 @@ class Outcome:
     moved: Moved
     next_command: str
     """What does the rest, if anything is pending."""
+    is_question: bool = False
+    """Nothing was wanted but to know."""
 
     def as_json(self) -> dict[str, Any]:
         """Facts by name."""
@@ -128,7 +130,7 @@ class Outcome:
             return
         labels = ", ".join(f"{label}={version}" for label, version in facts["labels"].items())
         lines = [f"{self.name} in {self.file.path}: {facts['policy']}; labels: {labels or 'none'}"]
-        if not self.moved.done:
+        if not (self.moved.done or self.is_question):
             lines.append("nothing to do: it says so already")
         if self.moved.pending:
             rest = "; then ".join(map(str, self.moved.pending))

@@ -45,7 +45,7 @@ def run(
     assignments: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[LABEL=VERSION]...", help="stable=3 canary=4; canary= takes the label away."
+            metavar="LABEL=VERSION", help="stable=3 canary=4; canary= takes the label away."
         ),
     ] = None,
     remove: Annotated[list[str] | None, typer.Option(help="Take this label away.")] = None,
@@ -101,7 +101,9 @@ def run(
                 moved = Moved(tuple(steps), ())
             else:
                 moved = carry_out(file, name, steps, wanted, watch, report)
-        Outcome(file, name, moved, _next_command(name, moved, wanted)).show(as_json=as_json)
+        rest = _next_command(name, moved, wanted)
+        outcome = Outcome(file, name, moved, rest, is_question=not (wanted or going))
+        outcome.show(as_json=as_json)
 
 
 def _assignments(texts: list[str]) -> dict[str, int | None]:

@@ -224,7 +224,7 @@ def test_a_bad_image_is_told_from_a_bad_question(served):
     with Gateway(served.gateway_url, api_key="", timeout_seconds=60) as gateway:
         with pytest.raises(UnreadableImageError, match="image"):
             gateway.classify(b"no image", model="tiny")
-        with pytest.raises(FailedError, match="422, must be between 1 and"):
+        with pytest.raises(FailedError, match="422, top_k: must be between 1 and"):
             gateway.classify(encoded(photographs()["cat"]), model="tiny", top_k=99)
         with pytest.raises(FailedError, match="404, version label none of model tiny"):
             gateway.version_of("tiny", "none")

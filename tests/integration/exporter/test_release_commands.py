@@ -145,6 +145,8 @@ def test_labels_are_shown_when_none_is_given(config):
     path = config("version_labels { key: 'stable' value: 1 }")
     before = path.read_text()
     assert said("label", "m", "--config", path)["labels"] == {"stable": 1}
+    shown = cli("label", "m", "--config", path).stdout
+    assert shown.endswith("latest { num_versions: 1 }; labels: stable=1\n")
     assert path.read_text() == before
 
 
