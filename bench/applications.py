@@ -2,6 +2,7 @@
 
     python -m bench.applications                              all without a result, smallest first
     python -m bench.applications --only ConvNeXtTiny,ResNet50 --again
+    python -m bench.applications --weights settled            not the default: see settled_weights
     python -m bench.applications --page-only                  the page from what was measured
 
 Each is exported by the real command line into a folder of its own and proven on the embedded model
@@ -27,6 +28,7 @@ import numpy as np
 from bench import applications_page
 from bench.process_memory import Peaks, measured
 from bench.serving_speed import isolated
+from bench.settled_weights import save_settled
 from contract import signatures
 from exporter.proof import goldens
 from exporter.store import inventory
@@ -71,7 +73,7 @@ def main() -> None:
         for name in due(results, arguments.only, limits, is_again=arguments.again):
             weights = {"weights_bytes": results[name]["weights_bytes"]}
             print(f"{name}, {weights['weights_bytes'] / MEGABYTE:.0f} MB of weights", flush=True)
-            results[name] = {**weights, **measure(name, limits)}
+            results[name] = {**weights, **measure(name, arguments.weights, limits)}
             write(arguments.results, results)
             print(f"    {results[name]}", flush=True)
     applications_page.write(arguments.page, results)
@@ -83,6 +85,7 @@ def parse() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--only", type=lambda text: text.split(","), help="names, by commas")
+    parser.add_argument("--weights", choices=["none", "settled"], default="none", help="random")
     parser.add_argument("--again", action="store_true", help="those that have a result, too")
     parser.add_argument("--page-only", action="store_true", help="measure nothing")
     parser.add_argument("--max-weights-mb", type=int, default=600, help="larger ones are left out")
@@ -141,21 +144,25 @@ def due(results: Results, only: list[str] | None, limits: Limits, *, is_again: b
     return sorted(names, key=lambda name: (results[name]["weights_bytes"], name))
 
 
-def measure(name: str, limits: Limits) -> Result:
-    """Export one application and ask it."""
+def measure(name: str, weights: str, limits: Limits) -> Result:
+    """Export one application and ask it; weights: `none` or `settled`."""
     with tempfile.TemporaryDirectory(prefix="applications-") as text:
         directory = Path(text)
-        result = export(name, directory, limits)
+        file = directory / "settled.weights.h5"
+        if weights == "settled":
+            isolated(save_settled, name, file)
+        option = str(file) if weights == "settled" else weights
+        result = {"weights": weights, **export(name, option, directory, limits)}
         if result["outcome"] == "published":
             version = inventory.find(directory / "models", name.lower())
             result |= describe(version) | serve(version, directory)
     return result
 
 
-def export(name: str, directory: Path, limits: Limits) -> Result:
+def export(name: str, weights: str, directory: Path, limits: Limits) -> Result:
     """Run the command line; what became of it, its seconds and its peaks of memory in bytes."""
-    options = ["--application", name, "--weights", "none", "--base-path", directory / "models"]
-    command = python_module("exporter", "export", *map(str, options))
+    options = ["--application", name, "--weights", weights, "--base-path", f"{directory}/models"]
+    command = python_module("exporter", "export", *options)
     started = time.monotonic()
     embedded = f"{sys.executable} -m serving"
     process = Process(command, directory / "export.log", EXPORTER_MODEL_SERVER=embedded)

@@ -69,10 +69,11 @@ def summary(results: dict[str, dict[str, Any]]) -> str:
         for each in published
         for name, number in each.get("frameworks", {}).items()
     }
+    settled = sum(each.get("weights") == "settled" for each in results.values())
     return (
         f"{len(published)} of {measured} measured applications were published and answered "
         f"({', '.join(sorted(frameworks))}); {within} of them within the limit of memory; "
-        f"{len(results) - measured} were not measured."
+        f"{len(results) - measured} were not measured. {settled} had settled weights."
     )
 
 
