@@ -70,6 +70,7 @@ def main() -> None:
     )
     if not arguments.page_only:
         results = isolated(weigh, arguments.only, results)
+        write(arguments.results, results)
         for name in due(results, arguments.only, limits, is_again=arguments.again):
             weights = {"weights_bytes": results[name]["weights_bytes"]}
             print(f"{name}, {weights['weights_bytes'] / MEGABYTE:.0f} MB of weights", flush=True)
@@ -155,7 +156,11 @@ def measure(name: str, weights: str, limits: Limits) -> Result:
         result = {"weights": weights, **export(name, option, directory, limits)}
         if result["outcome"] == "published":
             version = inventory.find(directory / "models", name.lower())
-            result |= describe(version) | serve(version, directory)
+            result |= describe(version)
+            try:
+                result |= serve(version, directory)
+            except Exception as error:  # noqa: BLE001 - a finding as any other; go on
+                result["outcome"] = f"published, but not answered: {error!r:.200}"
     return result
 
 
