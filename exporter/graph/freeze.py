@@ -17,6 +17,7 @@ from tensorflow.python.framework.convert_to_constants import (
 )
 
 from exporter.errors import FailedError, RefusedError, first_line
+from exporter.graph.grouped_convolutions import run_natively
 from exporter.graph.quiet import quiet_native_stderr
 from exporter.options import Freeze
 
@@ -62,7 +63,7 @@ def trace(score: Callable[[tf.Tensor], tf.Tensor], *, height: int, width: int) -
     """
     spec = tf.TensorSpec([None, height, width, 3], tf.uint8, "images")
     function = tf.function(score, input_signature=[spec], autograph=False)
-    concrete = function.get_concrete_function()
+    concrete = run_natively(function.get_concrete_function())
     weight_bytes = sum(
         int(variable.shape.num_elements()) * variable.dtype.size for variable in concrete.variables
     )

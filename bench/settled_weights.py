@@ -1,0 +1,49 @@
+"""Random weights whose answers differ from image to image.
+
+As Keras draws them, the activations of some applications fade from block to block until softmax
+gives every class of every image the same 0.001, and parity with such a network proves nothing. One
+pass over the golden images in training mode, from which each batch normalisation takes its
+statistics whole, keeps them at size.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from contract.image_spec import ImageSpec
+from exporter.proof import goldens
+
+_USUAL_SIDE = 224
+
+
+def save_settled(name: str, path: Path) -> None:
+    """Build an application, settle it, write its weights (`.weights.h5`); the same every time."""
+    import keras  # noqa: PLC0415 - only in the process that needs it
+
+    from exporter.sources.known_applications import find_application  # noqa: PLC0415 - as above
+
+    keras.utils.set_random_seed(1)
+    application = find_application(name)
+    model = application.construct(weights=None)
+    settle(model, application.preprocess_input(golden_pixels(model).astype(np.float32)))
+    model.save_weights(path)
+
+
+def settle(model: Any, images: np.ndarray) -> None:
+    """Take the statistics of every batch normalisation from these images, float [N,H,W,3]."""
+    import keras  # noqa: PLC0415 - as above
+
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.0
+    model(images, training=True)
+
+
+def golden_pixels(model: Any) -> np.ndarray:
+    """The drawn images at the model's size, uint8 [N,H,W,3]."""
+    _, height, width, _ = model.input_shape
+    spec = ImageSpec(height=height or _USUAL_SIDE, width=width or _USUAL_SIDE)
+    return goldens.to_pixels(goldens.draw(), spec)
