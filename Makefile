@@ -56,9 +56,9 @@ lint: $(VENV)/.dev ## Check style, types, layers, dependencies and generated fil
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(DEPTRY) app contract protocol $(OTHER_EXTRAS) exporter,sign,serving,dev
+	$(DEPTRY) app contract protocol $(OTHER_EXTRAS) exporter,plots,sign,serving,dev
 	$(DEPTRY) exporter contract protocol $(OTHER_EXTRAS) gateway,otel,sign,serving,dev
-	$(DEPTRY) serving protocol $(OTHER_EXTRAS) gateway,otel,exporter,sign,dev --per-rule-ignores DEP004=httpx
+	$(DEPTRY) serving protocol $(OTHER_EXTRAS) gateway,otel,exporter,plots,sign,dev --per-rule-ignores DEP004=httpx
 	$(BIN)/python scripts/generate_messages.py --check
 	$(BIN)/python scripts/generate_configuration.py --check
 

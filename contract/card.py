@@ -76,8 +76,8 @@ class TfLite(_Part):
     kind: str
     """How it is quantised: none, dynamic, float16, int8."""
     size_bytes: int = Field(ge=1)
-    max_difference: float = Field(ge=0.0)
-    """Largest difference of any probability, as a share of the image's highest."""
+    max_abs_difference: float = Field(ge=0.0)
+    """Largest difference of any probability from the source's, on the golden images."""
     bound: float = Field(gt=0.0)
     top_1_agreement: Fraction
 

@@ -1,9 +1,10 @@
 """Weights and arithmetic in bfloat16 (8 bits of exponent, 8 of precision), in the served graph.
 
 Grappler decides op by op, as TensorFlow's own `auto_mixed_precision_onednn_bfloat16` does: what
-multiplies goes to bfloat16, softmax and the like stay in float32. It is run here, at export, as a
-model server has no such setting per model; what it leaves are ordinary ops, which any TensorFlow
-runs: fast where the CPU has AVX512_BF16 or AMX, emulated elsewhere.
+multiplies goes to bfloat16, softmax and the like stay in float32. It is run here, at export:
+TensorFlow Serving has it for all models at once only, and behind every check. What it leaves are
+ordinary ops, which any TensorFlow runs: fast where the CPU has AVX512_BF16 or AMX, emulated
+elsewhere.
 """
 
 from __future__ import annotations

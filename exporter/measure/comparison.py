@@ -62,7 +62,8 @@ def run(
         by_size[size] = interleave(calls, budget)
         report.advance("batch sizes", done, len(sizes))
     return [
-        _row(each, {size: by_size[size][each.name].warm for size in sizes}) for each in contestants
+        row_of(each, {size: by_size[size][each.name].warm for size in sizes})
+        for each in contestants
     ]
 
 
@@ -71,7 +72,8 @@ def _call(contestant: Contestant, size: int) -> Callable[[], object]:
     return lambda: contestant.answer(images)
 
 
-def _row(contestant: Contestant, timings: Mapping[int, Timing]) -> Compared:
+def row_of(contestant: Contestant, timings: Mapping[int, Timing]) -> Compared:
+    """A contestant's row from its timings by batch size, of which 1 is one."""
     rates = {size: 1000 * size / timing.mean_ms for size, timing in timings.items()}
     best = max(rates, key=lambda size: rates[size])
     peak = contestant.peak

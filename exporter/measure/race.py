@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from exporter.measure.timing import Budget, Measured, interleave
+from exporter.measure.timing import Budget, Measured, figure, interleave
 
 Images = npt.NDArray[np.uint8]
 Answer = Callable[[Images], npt.NDArray[np.float32]]
@@ -37,7 +37,7 @@ class Gain:
     def __str__(self) -> str:
         return (
             f"{self.factor:.2f}x at batch {self.batch_size} "
-            f"({self.before_ms:.3g} to {self.after_ms:.3g} ms)"
+            f"({figure(self.before_ms)} to {figure(self.after_ms)} ms)"
         )
 
 

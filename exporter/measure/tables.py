@@ -10,6 +10,7 @@ from rich.table import Table
 
 from exporter.measure.benchmark import Result
 from exporter.measure.comparison import Compared
+from exporter.measure.timing import figure
 
 _TIMINGS: Final = ("first", "mean", "std", "p50", "p95", "p99", "/image", "img/s")
 _COMPARED: Final = (
@@ -90,16 +91,6 @@ def _compared(row: Compared) -> list[str]:
         f"{figure(row.images_per_second)} @{row.best_batch_size}",
         "-" if row.top_1 is None else f"{row.top_1:.4f}",
     ]
-
-
-def figure(value: float) -> str:
-    """Three digits that count, never an exponent: 0.012, 1.23, 12.3, 1230."""
-    if value == 0:
-        return "0"
-    for limit, digits in ((1, 3), (10, 2), (100, 1)):
-        if value < limit:
-            return f"{value:.{digits}f}"
-    return f"{value:.0f}"
 
 
 def megabytes(size_bytes: int) -> str:

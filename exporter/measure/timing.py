@@ -80,6 +80,16 @@ def percentile(ascending: Sequence[float], percent: float) -> float:
     return ascending[below] + (ascending[above] - ascending[below]) * (position - below)
 
 
+def figure(value: float) -> str:
+    """Three digits that count, never an exponent: 0.012, 1.23, 12.3, 1230."""
+    if value == 0:
+        return "0"
+    for limit, digits in ((1, 3), (10, 2), (100, 1)):
+        if value < limit:
+            return f"{value:.{digits}f}"
+    return f"{value:.0f}"
+
+
 def interleave(
     calls: Mapping[str, Call],
     budget: Budget,

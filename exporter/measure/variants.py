@@ -211,7 +211,7 @@ def as_tflite(
     summary = card.TfLite(
         kind=kind,
         size_bytes=len(content),
-        max_difference=likeness.max_difference,
+        max_abs_difference=likeness.max_abs_difference,
         bound=BOUNDS[f"tflite {kind}"].difference,
         top_1_agreement=likeness.agreement,
     )

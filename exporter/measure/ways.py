@@ -15,11 +15,12 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from contract import signatures as names
@@ -27,6 +28,7 @@ from exporter.errors import ExporterError, UsageError
 from exporter.graph.bfloat16 import to_bfloat16
 from exporter.graph.freeze import freeze
 from exporter.graph.jit import compiled
+from exporter.graph.scorer import make_scorer
 from exporter.graph.tflite import TfLiteModel
 from exporter.measure.loading import Subject, tflite_file
 from exporter.measure.race import Answer, Images, of_graph
@@ -76,11 +78,28 @@ def open_ways(subject: Subject, settings: Settings, *, with_xla: bool) -> Iterat
 def _add_own(subject: Subject, ways: Ways) -> None:
     scorer = subject.scorer
     if subject.target.kind in {"keras", "application"}:
-        ways.answers[PREDICT] = scorer.reference
+        ways.answers[PREDICT] = _keras_predict(subject)
         ways.answers[DIRECT] = lambda images: np.asarray(scorer.score(tf.constant(images)))
     else:
         ways.missing[PREDICT] = ways.missing[DIRECT] = "a SavedModel is a graph, not a Keras model"
     ways.answers[FUNCTION] = lambda images: np.asarray(subject.concrete(tf.constant(images)))
+
+
+def _keras_predict(subject: Subject) -> Answer:
+    """`model.predict` on the whole batch; the source's own splits it into eights."""
+    model, scorer = subject.network.tracked, subject.scorer
+
+    def predict(prepared: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        scores = model.predict(prepared, batch_size=len(prepared), verbose=0)
+        return np.asarray(scores, dtype=np.float32)
+
+    return make_scorer(
+        replace(subject.network, predict=predict),
+        subject.pixels[:1],
+        mode=scorer.preprocess,
+        task=scorer.task,
+        activation=scorer.activation,
+    ).reference
 
 
 def _add_graphs(subject: Subject, ways: Ways, *, with_xla: bool) -> None:

@@ -1,8 +1,8 @@
 """How far a lighter variant of a version may be from the original: stated bounds per kind.
 
-A difference counts as a share of the image's highest probability, so that the bound means the same
-for ten classes and for a thousand, of which none gets more than a percent. Two classes closer than
-the bound are a tie: which of them comes first is no disagreement.
+Set by EfficientNet-Lite0's ImageNet weights on photographs and on the drawn golden images, where
+bfloat16 was off by 0.038 at most, float16 by 0.004, dynamic by 0.027, int8 by 0.17. Two classes
+closer than the bound are a tie: which of them comes first is no disagreement.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ class Bound:
     """What a kind of variant is held to."""
 
     difference: float
-    """Of any probability, as a share of the image's highest."""
+    """Largest one of any probability."""
     agreement: float
     """Smallest share of images with the same first class."""
 
 
 BOUNDS: Final = {
     "bfloat16": Bound(0.1, 1.0),
-    "tflite none": Bound(1e-3, 1.0),
-    "tflite float16": Bound(2e-2, 1.0),
+    "tflite none": Bound(1e-4, 1.0),
+    "tflite float16": Bound(0.02, 1.0),
     "tflite dynamic": Bound(0.1, 0.9),
-    "tflite int8": Bound(0.3, 0.8),
+    "tflite int8": Bound(0.25, 0.8),
 }
 
 
@@ -43,12 +43,12 @@ class Likeness:
     """A variant's answers against the original's."""
 
     n: int
-    max_difference: float
+    max_abs_difference: float
     agreement: float
 
 
 def compare(got: Probabilities, expected: Probabilities, tie: float) -> Likeness:
-    """Two answers to the same images, float32 [N,C] each.
+    """Two answers to the same images, float32 [N,C] each; classes within `tie` may change places.
 
     Raises:
         ValueError: they are of different shapes.
@@ -57,10 +57,9 @@ def compare(got: Probabilities, expected: Probabilities, tie: float) -> Likeness
         raise ValueError(f"answers {got.shape}, not {expected.shape}")
     wide, original = got.astype(np.float64), expected.astype(np.float64)
     highest = original.max(axis=1)
-    differences = np.abs(wide - original).max(axis=1) / np.maximum(highest, np.finfo(float).tiny)
     chosen = np.take_along_axis(original, wide.argmax(axis=1)[:, np.newaxis], axis=1)[:, 0]
-    agreed = (wide.argmax(axis=1) == original.argmax(axis=1)) | (chosen >= (1 - tie) * highest)
-    return Likeness(len(original), float(differences.max()), float(agreed.mean()))
+    agreed = chosen >= highest - tie
+    return Likeness(len(original), float(np.abs(wide - original).max()), float(agreed.mean()))
 
 
 def require_alike(kind: str, got: Probabilities, expected: Probabilities) -> GateLine:
@@ -75,11 +74,11 @@ def require_alike(kind: str, got: Probabilities, expected: Probabilities) -> Gat
     except ValueError as error:
         raise RefusedError(f"the {kind} variant {error}", step=step) from error
     text = (
-        f"{kind}: off by {found.max_difference:.2g} of the highest probability at most, "
+        f"{kind}: off by {found.max_abs_difference:.1e} at most, "
         f"the same first class for {found.agreement:.0%} of {found.n} images"
     )
     allowed = f"{bound.difference:g}, {bound.agreement:.0%}"
     # Written so that NaN is refused as well.
-    if not (found.max_difference <= bound.difference and found.agreement >= bound.agreement):
+    if not (found.max_abs_difference <= bound.difference and found.agreement >= bound.agreement):
         raise RefusedError(f"{text} (allowed: {allowed}); leave it out, or look at it", step=step)
     return GateLine(step=step, found=text, bound=allowed)

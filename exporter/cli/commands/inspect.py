@@ -71,7 +71,7 @@ def _card_lines(card: ModelCard) -> list[str]:
     if lite := card.tflite:
         lines.append(
             f"tflite       {lite.kind}, {megabytes(lite.size_bytes)}, off by "
-            f"{lite.max_difference:.1e} of the highest probability (bound {lite.bound:g})"
+            f"{lite.max_abs_difference:.1e} (bound {lite.bound:g})"
         )
     if held := card.evaluation:
         error = "" if held.ece is None else f", calibration error {held.ece:.4f}"

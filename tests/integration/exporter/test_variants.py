@@ -227,7 +227,7 @@ class TestXla:
         self.gains(monkeypatch, 1.5, 1.06)
         chosen, notes = choose(score, examples, options(tmp_path, jit=True))
         assert chosen.is_compiled
-        assert notes[0].startswith("XLA: 1.50x at batch 1 (1.5 to 1 ms), 1.06x at batch 4")
+        assert notes[0].startswith("XLA: 1.50x at batch 1 (1.50 to 1.00 ms), 1.06x at batch 4")
         assert "kept; off by" in notes[0]
         got = np.asarray(chosen.score(tf.constant(examples.pixels)))
         np.testing.assert_allclose(got, examples.reference(examples.pixels), atol=1e-5)
@@ -312,7 +312,7 @@ class TestTfLite:
         card = chosen.tflite_card
         assert (tmp_path / "model.tflite").stat().st_size == card.size_bytes
         assert (card.kind, card.top_1_agreement) == (kind, 1.0)
-        assert card.max_difference <= card.bound
+        assert card.max_abs_difference <= card.bound
         assert [line.step for line in chosen.lines] == [
             "tflite parity",
             "tflite size",

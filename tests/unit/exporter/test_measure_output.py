@@ -14,7 +14,7 @@ from exporter.errors import FailedError, UsageError
 from exporter.measure import benchmark, comparison, machine, plot, tables
 from exporter.measure.comparison import Contestant
 from exporter.measure.memory import Peak
-from exporter.measure.timing import Budget
+from exporter.measure.timing import Budget, Timing, figure
 from exporter.progress import SilentReporter
 
 PIXELS = np.arange(3 * 4 * 4 * 3, dtype=np.uint8).reshape(3, 4, 4, 3)
@@ -118,7 +118,7 @@ def test_a_comparison_for_programs(rows):
     [(0, "0"), (0.0123, "0.012"), (1.234, "1.23"), (12.34, "12.3"), (1234.5, "1234")],
 )
 def test_figures_have_three_digits(value, text):
-    assert tables.figure(value) == text
+    assert figure(value) == text
 
 
 def test_the_machine_is_told():
@@ -177,3 +177,11 @@ def test_plots_are_png_files(results, rows, tmp_path):
             assert len(image.convert("RGB").getcolors(1 << 20)) > 3
     with pytest.raises(FailedError, match="--png"):
         plot.comparison_png(rows, tmp_path)
+
+
+def test_the_best_batch_size_is_that_of_the_highest_throughput():
+    """A model that takes 10 ms however large the batch is."""
+    timings = {size: Timing(3, 10.0, 0.0, 10.0, 10.0, 10.0) for size in (1, 4, 16)}
+    contestant = Contestant("m", lambda images: images, PIXELS, 1, None, None, None)
+    row = comparison.row_of(contestant, timings)
+    assert (row.best_batch_size, row.images_per_second) == (16, 1600.0)
