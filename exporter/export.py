@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 from pydantic import ValidationError
 
@@ -95,6 +96,14 @@ def export(
     k = _top_k(options.k, scorer.class_count)
     report.step("building the graph")
     concrete, weight_bytes = trace(scorer.score, height=image.height, width=image.width)
+    changing = operations.changes_state(traced)
+    if changing:
+        behaviour.refuse_state(
+            lambda images: np.asarray(concrete(tf.constant(images))),
+            pixels,
+            bound=options.parity_bound,
+            changing=changing,
+        )
     score, is_frozen = freeze(concrete, weight_bytes, options.freeze)
     signatures = Signatures(score, image=image, labels=[each.label for each in classes], k=k)
     lines += behaviour.require_healthy(
