@@ -58,6 +58,10 @@ def build(
     report.step("building the graph")
     planned = plan(subject, options, settings, report)
     graph, chosen = planned.graph, planned.chosen
+    if subject.changing:
+        behaviour.refuse_state(
+            graph.score, subject.pixels, bound=chosen.parity_bound, changing=subject.changing
+        )
     subject.lines += behaviour.require_healthy(
         graph.score,
         subject.pixels,

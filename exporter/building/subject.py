@@ -49,6 +49,8 @@ class Subject:
     """[N,C]: the source's answers to these."""
     classes: tuple[ClassName, ...]
     k: int
+    changing: tuple[str, ...]
+    """Operations of the network that change its own variables."""
     lines: list[GateLine]
     """What it has passed so far."""
     _held: Held | None
@@ -105,6 +107,7 @@ def ask(network: Network, options: ExportOptions, settings: Settings, report: Re
         expected=scorer.reference(pixels),
         classes=classes,
         k=interpretation.top_k(options.k, scorer.class_count),
+        changing=tuple(operations.changes_state(traced)),
         lines=lines,
         _held=Held(network, scorer),
     )

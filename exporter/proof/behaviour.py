@@ -16,8 +16,9 @@ answer either.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
-from typing import Final
+from typing import Final, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -89,6 +90,31 @@ def require_healthy(
         GateLine(step=_REPEAT, found=f"largest difference {again:.1e}", bound=f"{bound:g}"),
         GateLine(step=_COMPANY, found=f"largest difference {apart:.1e}", bound=f"{bound:g}"),
     ]
+
+
+def refuse_state(
+    answer: Answer, pixels: Pixels, *, bound: float, changing: Collection[str]
+) -> NoReturn:
+    """Refuse a graph that changes its own variables: by what that does to answers, if it shows.
+
+    BatchNorm in training mode updates its averages, dropout its seed. Such a graph cannot be
+    frozen, and no server may run it.
+
+    Args:
+        answer: the graph before freezing.
+        pixels: as in `require_healthy`, like the bound.
+        bound: largest difference.
+        changing: the operations that do it.
+
+    Raises:
+        RefusedError: always; steps behaviour, company and repeat.
+    """
+    require_healthy(answer, pixels, bound=bound)
+    raise _refused(
+        f"the graph changes its own variables with every request ({', '.join(changing)}); "
+        "export the model for inference (training=False)",
+        _REPEAT,
+    )
 
 
 def extremes(height: int, width: int) -> dict[str, Pixels]:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
-from typing import Any
+from typing import Any, Final
 
 from exporter.graph.reading import operations
 from exporter.proof.lines import GateLine
 from exporter.side_effects.refusal import STEP, require_no_side_effects
+
+_CHANGES_STATE: Final = re.compile(
+    r"Assign\w*|(Resource)?(Sparse)?Apply\w+|Resource(Scatter|StridedSliceAssign)\w*"
+    r"|Rng(ReadAnd)?Skip|Stateful(StandardNormal|TruncatedNormal|Uniform|RandomBinomial)\w*"
+)
+
+
+def changes_state(traced: Any) -> list[str]:
+    """The types of operations by which a graph changes its own variables whenever it is asked."""
+    types = {op.type for op in operations(traced.graph)}
+    return sorted(each for each in types if _CHANGES_STATE.fullmatch(each))
 
 
 def require_harmless(traced: Any, allowed: Collection[str], name: str) -> GateLine:

@@ -102,7 +102,8 @@ def _constants(traced: Any) -> Iterator[_Tensor]:
 
 def _measured(name: str, values: npt.NDArray[Any], *, is_variable: bool) -> _Tensor:
     # Minimum and maximum are NaN if a number is, and need no second array as isfinite does.
-    low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
+    with np.errstate(invalid="ignore"):  # bfloat16 warns of NaN
+        low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
     return _Tensor(
         name.removesuffix(":0"), values.ndim, values.size, low, high, is_variable=is_variable
     )

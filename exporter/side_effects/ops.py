@@ -21,7 +21,8 @@ _KINDS: Final = {
     """,
     "reads files": r"""
         ReadFile Restore(Slice|V2)? DTensorRestoreV2 (Experimental)?MatchingFiles(Dataset)?
-        LoadAndRemapMatrix LoadDataset RecordInput Skipgram InitializeTableFromTextFile(V2)?
+        LoadAndRemapMatrix GenerateVocabRemapping LoadDataset RecordInput Skipgram
+        InitializeTableFromTextFile(V2)?
         (Fixed|Learned|ThreadUnsafe)UnigramCandidateSampler
         (WholeFile|TextLine|TFRecord|FixedLengthRecord|LMDB|Identity)Reader(V2)?
         Reader(Read|ReadUpTo)(V2)?

@@ -21,10 +21,6 @@ class Graph:
         nodes = list(_needed(self._nodes, names))
         return _types(nodes) | self.types_in(_called(nodes))
 
-    def types_everywhere(self) -> set[str]:
-        """The types of all operations of the main graph, needed or not, and of what it calls."""
-        return self.types_for(self._nodes)
-
     def types_in(self, functions: Iterable[str]) -> set[str]:
         """The types of all operations in functions, and in the functions that those call."""
         types: set[str] = set()

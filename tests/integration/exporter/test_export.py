@@ -88,6 +88,23 @@ class TestWhatIsPublished:
         assert weight_bytes < size < 1.1 * weight_bytes
 
 
+def test_one_logit_and_two_labels_are_published_as_two_classes(tmp_path):
+    """The ending of Keras' own tutorial, proven on a model server."""
+    (tmp_path / "labels").write_text("cat\ndog")
+    model = tiny_keras(activation=None, classes=1)
+    one = from_keras(model, network().source)
+    published = run(one, tmp_path, labels=str(tmp_path / "labels"))
+    assert (published.card.task, published.card.labels) == ("single_label", ("cat", "dog"))
+    assert published.card.parity.encoded_bound == 0.01
+    assert [line.step for line in published.lines] == [
+        "operations", "weights", "behaviour", "repeat", "company",
+    ]  # fmt: skip
+    kept = goldens.read(published.path)
+    logits = model.predict(kept.pixels.astype(np.float32), verbose=0)[:, 0]
+    np.testing.assert_allclose(kept.probabilities[:, 1], 1 / (1 + np.exp(-logits)), atol=1e-6)
+    assert np.ptp(logits) > 1
+
+
 class TestRefusals:
     """None of these gets as far as a model server, and none leaves a folder."""
 

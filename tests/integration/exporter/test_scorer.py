@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from contract.card import Source
 from exporter.errors import RefusedError, UsageError
+from exporter.graph.ending import Ending
 from exporter.graph.scorer import make_scorer
 from exporter.sources.keras_file import from_keras
 from tests.support.exporter_models import SIDE, tiny_keras
@@ -118,3 +119,65 @@ def test_half_precision_networks_answer_in_float32():
     scorer = make_scorer(half, PIXELS)
     assert scorer.score(tf.constant(PIXELS)).dtype == tf.float32
     assert half.precision == "float16"
+
+
+def test_one_logit_is_two_classes():
+    logits = network(activation=None, classes=1)
+    scorer = make_scorer(logits, PIXELS)
+    assert (scorer.task, scorer.activation, scorer.class_count) == ("single_label", "sigmoid", 2)
+    second = 1 / (1 + np.exp(-logits.predict(PIXELS.astype(np.float32))))
+    expected = np.concatenate([1 - second, second], axis=1)
+    np.testing.assert_allclose(scorer.reference(PIXELS), expected, atol=1e-6)
+    require_consistent(scorer)
+
+
+def test_one_probability_is_two_classes_and_left_alone():
+    sigmoid = network(activation="sigmoid", classes=1)
+    scorer = make_scorer(sigmoid, PIXELS)
+    assert (scorer.task, scorer.activation, scorer.is_binary) == ("single_label", "none", True)
+    second = sigmoid.predict(PIXELS.astype(np.float32))[:, 0]
+    np.testing.assert_allclose(scorer.reference(PIXELS)[:, 1], second, atol=1e-6)
+    require_consistent(scorer)
+
+
+def test_one_output_may_be_one_label_that_an_image_has_or_not():
+    scorer = make_scorer(network(activation=None, classes=1), PIXELS, task="multi_label")
+    assert (scorer.task, scorer.activation, scorer.class_count) == ("multi_label", "sigmoid", 1)
+    require_consistent(scorer)
+
+
+def test_a_timid_logit_is_known_by_its_layer():
+    """Logits may all lie in 0..1; what came out of a dense layer is no probability."""
+    timid = answering([0.3], "linear")
+    assert make_scorer(timid, PIXELS).activation == "sigmoid"
+    ending = Ending((), is_linear=True)
+    assert make_scorer(answering([0.3]), PIXELS, ending=ending).activation == "sigmoid"
+    assert make_scorer(answering([0.3, 0.9]), PIXELS, ending=ending).activation == "softmax"
+    scorer = make_scorer(answering([0.3, 0.9]), PIXELS, ending=ending, task="multi_label")
+    assert scorer.activation == "sigmoid"
+
+
+def test_one_score_of_unknown_making_in_0_to_1_is_asked_about():
+    ending = Ending((), is_linear=False)
+    with pytest.raises(UsageError, match="--activation none if it is a probability"):
+        make_scorer(answering([0.3]), PIXELS, ending=ending)
+    scorer = make_scorer(answering([0.3]), PIXELS, ending=ending, activation="none")
+    assert scorer.reference(PIXELS)[0].tolist() == pytest.approx([0.7, 0.3])
+
+
+def test_a_softmax_and_several_labels_contradict_each_other():
+    with pytest.raises(UsageError, match="leave --task multi_label out"):
+        make_scorer(network(activation=None), PIXELS, activation="softmax", task="multi_label")
+
+
+def test_a_source_that_takes_only_some_batch_sizes_is_told_from_a_broken_one():
+    honest = network()
+
+    def even_only(x):
+        if len(x) % 2:
+            raise ValueError("odd")
+        return honest.predict(x)
+
+    with pytest.raises(RefusedError, match="fails with 1, 3 images") as caught:
+        make_scorer(replace(honest, predict=even_only), PIXELS)
+    assert caught.value.step == "behaviour"
