@@ -4,136 +4,44 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-import typer
 from rich.console import Console
 
-from contract.image_spec import Filter, Fit
+from exporter.cli import export_options as option
 from exporter.cli.output import say_published
-from exporter.cli.parameters import PUBLISH_PANEL, BasePath, require_bound
+from exporter.cli.parameters import PUBLISH_PANEL, BasePath
 from exporter.errors import UsageError
-from exporter.options import ActivationOption, ExportOptions, Freeze, PreprocessOption, TaskOption
+from exporter.options import ExportOptions
 from exporter.progress import reporting
 from exporter.settings import load_settings
 
 PANEL: Final = PUBLISH_PANEL
-_SOURCE_PANEL: Final = "What to export (exactly one)"
-_LOOKUP_PANEL: Final = "SavedModel: when not obvious"
-_PIXELS_PANEL: Final = "Pixels"
-_ANSWERS_PANEL: Final = "Answers"
-_PUBLISHING_PANEL: Final = "Publishing"
 
 
 def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer declares them
-    application: Annotated[
-        str | None,
-        typer.Option(help="A Keras application, e.g. MobileNetV2.", rich_help_panel=_SOURCE_PANEL),
-    ] = None,
-    keras: Annotated[
-        Path | None,
-        typer.Option(help="A whole model: FILE.keras or .h5.", rich_help_panel=_SOURCE_PANEL),
-    ] = None,
-    saved_model: Annotated[
-        Path | None,
-        typer.Option(help="A TensorFlow SavedModel folder.", rich_help_panel=_SOURCE_PANEL),
-    ] = None,
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            help="Of --application: imagenet (default), none (random) or a weights FILE.",
-            rich_help_panel=_SOURCE_PANEL,
-        ),
-    ] = None,
-    labels: Annotated[
-        str | None,
-        typer.Option(
-            help="One label per line, or Keras' class-index JSON; or the word imagenet.",
-            rich_help_panel=_ANSWERS_PANEL,
-        ),
-    ] = None,
-    task: Annotated[
-        TaskOption,
-        typer.Option(help="Softmax or one sigmoid per class.", rich_help_panel=_ANSWERS_PANEL),
-    ] = "auto",
-    activation: Annotated[
-        ActivationOption,
-        typer.Option(
-            help="What to add behind the network; auto: what logits need.",
-            rich_help_panel=_ANSWERS_PANEL,
-        ),
-    ] = "auto",
-    top_k: Annotated[
-        int | None,
-        typer.Option(min=1, help="Answers per image; at most 10.", rich_help_panel=_ANSWERS_PANEL),
-    ] = None,
-    preprocess: Annotated[
-        PreprocessOption,
-        typer.Option(
-            help="From 0..255 to what the network expects; auto: as the application, else none.",
-            rich_help_panel=_PIXELS_PANEL,
-        ),
-    ] = "auto",
-    image_size: Annotated[
-        str | None,
-        typer.Option(help="SIDE or HEIGHTxWIDTH; the source's own.", rich_help_panel=_PIXELS_PANEL),
-    ] = None,
-    fit: Annotated[
-        Fit, typer.Option(help="How a photo becomes that size.", rich_help_panel=_PIXELS_PANEL)
-    ] = "stretch",
-    crop_fraction: Annotated[
-        float, typer.Option(help="With --fit center_crop.", rich_help_panel=_PIXELS_PANEL)
-    ] = 0.875,
-    resample: Annotated[
-        Filter, typer.Option("--filter", help="Resampling.", rich_help_panel=_PIXELS_PANEL)
-    ] = "bilinear",
-    signature: Annotated[
-        str | None, typer.Option(help="Its name.", rich_help_panel=_LOOKUP_PANEL)
-    ] = None,
-    input_name: Annotated[
-        str | None,
-        typer.Option("--input", help="Of the images.", rich_help_panel=_LOOKUP_PANEL),
-    ] = None,
-    output_name: Annotated[
-        str | None,
-        typer.Option("--output", help="Of the scores.", rich_help_panel=_LOOKUP_PANEL),
-    ] = None,
-    name: Annotated[
-        str | None,
-        typer.Option(help="Model name; the source's own.", rich_help_panel=_PUBLISHING_PANEL),
-    ] = None,
+    application: option.Application = None,
+    keras: option.Keras = None,
+    saved_model: option.SavedModel = None,
+    weights: option.Weights = None,
+    labels: option.Labels = None,
+    task: option.Task = "auto",
+    activation: option.Activation = "auto",
+    top_k: option.TopK = None,
+    preprocess: option.Preprocess = "auto",
+    image_size: option.ImageSize = None,
+    fit: option.Fit = "stretch",
+    crop_fraction: option.CropFraction = 0.875,
+    resample: option.Filter = "bilinear",
+    signature: option.Signature = None,
+    input_name: option.Input = None,
+    output_name: option.Output = None,
+    name: option.Name = None,
     base_path: BasePath = None,
-    version: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="Refused if it exists; default: the next.",
-            rich_help_panel=_PUBLISHING_PANEL,
-        ),
-    ] = None,
-    freeze: Annotated[
-        Freeze,
-        typer.Option(
-            help="Variables to constants: faster, more memory; auto: up to 1.9 GB.",
-            rich_help_panel=_PUBLISHING_PANEL,
-        ),
-    ] = "auto",
-    golden_dir: Annotated[
-        Path | None,
-        typer.Option(
-            help="More images for the parity check than the drawn ones.",
-            rich_help_panel=_PUBLISHING_PANEL,
-        ),
-    ] = None,
-    parity_bound: Annotated[
-        float | None,
-        typer.Option(
-            callback=require_bound,
-            help="Largest difference of a probability.",
-            rich_help_panel=_PUBLISHING_PANEL,
-        ),
-    ] = None,
+    version: option.Version = None,
+    freeze: option.Freeze = "auto",
+    golden_dir: option.GoldenDir = None,
+    parity_bound: option.ParityBound = None,
 ) -> None:
     """Publish a model as the next version, after proving it.
 

@@ -1,0 +1,152 @@
+"""The options of `export`, each with its sentence for the help.
+
+A type here, and a parameter with its default in `commands.export`, are all that an option needs.
+Nothing in this module may wait for TensorFlow.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from contract.image_spec import Filter as FilterName
+from contract.image_spec import Fit as FitName
+from exporter import options
+from exporter.cli.parameters import require_bound
+
+SOURCE_PANEL: Final = "What to export (exactly one)"
+LOOKUP_PANEL: Final = "The source: when not obvious"
+PIXELS_PANEL: Final = "Pixels"
+ANSWERS_PANEL: Final = "Answers"
+PUBLISHING_PANEL: Final = "Publishing"
+
+Application = Annotated[
+    str | None,
+    typer.Option(help="A Keras application, e.g. MobileNetV2.", rich_help_panel=SOURCE_PANEL),
+]
+Keras = Annotated[
+    Path | None,
+    typer.Option(help="A whole model: FILE.keras or .h5.", rich_help_panel=SOURCE_PANEL),
+]
+SavedModel = Annotated[
+    Path | None,
+    typer.Option(help="A TensorFlow SavedModel folder.", rich_help_panel=SOURCE_PANEL),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        help="Of --application: imagenet (default), none (random) or a weights FILE.",
+        rich_help_panel=SOURCE_PANEL,
+    ),
+]
+
+Signature = Annotated[
+    str | None,
+    typer.Option(
+        help="Name of the SavedModel's signature that classifies images.",
+        rich_help_panel=LOOKUP_PANEL,
+    ),
+]
+Input = Annotated[
+    str | None,
+    typer.Option(
+        "--input", help="Name of the input that takes the images.", rich_help_panel=LOOKUP_PANEL
+    ),
+]
+Output = Annotated[
+    str | None,
+    typer.Option(
+        "--output", help="Name of the output that holds the scores.", rich_help_panel=LOOKUP_PANEL
+    ),
+]
+
+Preprocess = Annotated[
+    options.PreprocessOption,
+    typer.Option(
+        help="From 0..255 to what the network expects; auto: as the application, else none.",
+        rich_help_panel=PIXELS_PANEL,
+    ),
+]
+ImageSize = Annotated[
+    str | None,
+    typer.Option(
+        help="SIDE or HEIGHTxWIDTH in pixels; default: the source's own.",
+        rich_help_panel=PIXELS_PANEL,
+    ),
+]
+Fit = Annotated[
+    FitName,
+    typer.Option(help="How a photo becomes that size.", rich_help_panel=PIXELS_PANEL),
+]
+CropFraction = Annotated[
+    float,
+    typer.Option(
+        help="Part of the picture that --fit center_crop keeps.", rich_help_panel=PIXELS_PANEL
+    ),
+]
+Filter = Annotated[
+    FilterName,
+    typer.Option("--filter", help="Filter of the resizing.", rich_help_panel=PIXELS_PANEL),
+]
+
+Labels = Annotated[
+    str | None,
+    typer.Option(
+        help="One label per line, or Keras' class-index JSON; or the word imagenet.",
+        rich_help_panel=ANSWERS_PANEL,
+    ),
+]
+Task = Annotated[
+    options.TaskOption,
+    typer.Option(help="Softmax, or one sigmoid per class.", rich_help_panel=ANSWERS_PANEL),
+]
+Activation = Annotated[
+    options.ActivationOption,
+    typer.Option(
+        help="What to add behind the network; auto: what logits need.",
+        rich_help_panel=ANSWERS_PANEL,
+    ),
+]
+TopK = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Answers per image; default: 10, or all.", rich_help_panel=ANSWERS_PANEL
+    ),
+]
+
+Name = Annotated[
+    str | None,
+    typer.Option(
+        help="The model's name; default: the source's own.", rich_help_panel=PUBLISHING_PANEL
+    ),
+]
+Version = Annotated[
+    int | None,
+    typer.Option(
+        min=0, help="Refused if it exists; default: the next.", rich_help_panel=PUBLISHING_PANEL
+    ),
+]
+Freeze = Annotated[
+    options.Freeze,
+    typer.Option(
+        help="Variables to constants: faster, more memory; auto: up to 1.9 GB.",
+        rich_help_panel=PUBLISHING_PANEL,
+    ),
+]
+GoldenDir = Annotated[
+    Path | None,
+    typer.Option(
+        help="More images for the parity check than the drawn ones.",
+        rich_help_panel=PUBLISHING_PANEL,
+    ),
+]
+ParityBound = Annotated[
+    float | None,
+    typer.Option(
+        callback=require_bound,
+        help="Largest difference of a probability.",
+        rich_help_panel=PUBLISHING_PANEL,
+    ),
+]
