@@ -9,6 +9,7 @@ from typing import Any, Final
 from contract.card import Source
 from exporter import digits, export
 from exporter.options import ExportOptions, GoldenFile
+from exporter.preprocessing import NONE
 from exporter.progress import Reporter
 from exporter.settings import Settings
 from exporter.sources.keras_file import from_keras, weights_digest
@@ -56,7 +57,7 @@ def publish_demo(
         golden_files=tuple(GoldenFile(".png", d.png) for d in data.held_out[:_GOLDEN_DIGITS]),
         parity_bound=settings.parity_bound,
         evaluation=evaluation,
-        preprocess="none",
+        preprocess=NONE,
     )
     return export.export(lambda _: _network(model), options, settings, report)
 

@@ -12,8 +12,9 @@ import tensorflow as tf
 
 from contract.card import Task
 from exporter.errors import RefusedError, UsageError, first_line
-from exporter.options import Activation, Preprocess
-from exporter.sources import preprocess
+from exporter.options import Activation
+from exporter.preprocessing import NONE, Preprocess
+from exporter.sources import grey, preprocess
 from exporter.sources.network import Network
 
 _ADDED: Final[dict[Task, Activation]] = {"single_label": "softmax", "multi_label": "sigmoid"}
@@ -56,30 +57,38 @@ def make_scorer(
         RefusedError: the scores are NaN, infinite, or no probabilities after all.
         UsageError: the scores fit neither task, so that somebody has to say which.
     """
-    mode = mode or network.preprocess or "none"
+    mode = mode or network.preprocess or NONE
+    preprocess.require_fitting(mode, network.channels)
     prepare = _preparation(network, mode)
-    scores = _scores(network, prepare(pixels.astype(np.float32)))
+    scores = _scores(network, prepare(pixels))
     task = task or _task(network, scores)
     added = activation or _missing_activation(network, scores, task)
     probabilities = _activate_array(added, scores)
     _require_probabilities(probabilities, task)
 
     def score(images: tf.Tensor) -> tf.Tensor:
-        prepared = preprocess.in_graph(mode, images, network.dtype)
+        seen = grey.in_graph(images) if network.channels == 1 else images
+        prepared = preprocess.in_graph(mode, seen, network.dtype)
         return _activate(added, tf.cast(network.call(prepared), tf.float32))
 
     def reference(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        raw = network.predict(prepare(images.astype(np.float32)))
+        raw = network.predict(prepare(images))
         return _activate_array(added, raw)
 
     return Scorer(score, reference, mode, added, task, scores.shape[1])
 
 
-def _preparation(network: Network, mode: Preprocess) -> preprocess.PreprocessInput:
-    own = network.preprocess_input
-    if own is not None and mode == network.preprocess:
-        return own
-    return preprocess.reference(mode)
+def _preparation(
+    network: Network, mode: Preprocess
+) -> Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]:
+    own = network.preprocess_input if mode == network.preprocess else None
+    prepare = own or preprocess.reference(mode)
+
+    def prepared(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        seen = grey.reference(pixels) if network.channels == 1 else pixels
+        return prepare(seen.astype(np.float32))
+
+    return prepared
 
 
 def _scores(network: Network, prepared: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

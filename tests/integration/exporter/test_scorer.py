@@ -10,6 +10,7 @@ import tensorflow as tf
 from contract.card import Source
 from exporter.errors import RefusedError, UsageError
 from exporter.graph.scorer import make_scorer
+from exporter.preprocessing import TF, parse
 from exporter.sources.keras_file import from_keras
 from tests.support.exporter_models import SIDE, tiny_keras
 
@@ -93,9 +94,11 @@ def test_a_network_that_fails_on_its_images_is_refused_in_one_line():
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("mode", ["none", "tf", "torch", "caffe", "rescale"])
+@pytest.mark.parametrize(
+    "mode", ["none", "tf", "torch", "caffe", "rescale", "mean=1/2/3,order=bgr"]
+)
 def test_every_preprocessing_is_the_same_in_graph_and_reference(mode):
-    require_consistent(make_scorer(network(), PIXELS, mode=mode))
+    require_consistent(make_scorer(network(), PIXELS, mode=parse(mode)))
 
 
 def test_the_sources_own_preprocessing_is_used_for_the_reference():
@@ -105,7 +108,7 @@ def test_the_sources_own_preprocessing_is_used_for_the_reference():
         seen.append(len(pixels))
         return keras.applications.mobilenet_v2.preprocess_input(pixels)
 
-    make_scorer(replace(network(), preprocess="tf", preprocess_input=own), PIXELS)
+    make_scorer(replace(network(), preprocess=TF, preprocess_input=own), PIXELS)
     assert seen == [len(PIXELS)]
 
 
@@ -118,3 +121,18 @@ def test_half_precision_networks_answer_in_float32():
     scorer = make_scorer(half, PIXELS)
     assert scorer.score(tf.constant(PIXELS)).dtype == tf.float32
     assert half.precision == "float16"
+
+
+def test_grey_networks_see_the_grey_of_colour_pictures():
+    layers = keras.layers
+    grey = from_keras(
+        keras.Sequential(
+            [keras.Input((SIDE, SIDE, 1)), layers.Flatten(), layers.Dense(3, activation="softmax")]
+        ),
+        SOURCE,
+    )
+    scorer = make_scorer(grey, PIXELS, mode=TF)
+    require_consistent(scorer)
+    assert scorer.score(tf.constant(PIXELS)).shape == (len(PIXELS), 3)
+    with pytest.raises(UsageError, match="takes grey pictures"):
+        make_scorer(grey, PIXELS, mode=parse("torch"))
