@@ -9,12 +9,14 @@ from pathlib import Path
 
 from exporter.progress import Reporter
 from exporter.settings import Settings
+from exporter.sources import custom_objects
 from exporter.sources import labels as label_files
 from exporter.sources.application import IMAGENET, load_application
 from exporter.sources.keras_file import load_keras
 from exporter.sources.known_applications import find_application
 from exporter.sources.network import Network
-from exporter.sources.saved_model import TensorNames, load_saved_model
+from exporter.sources.saved_model import load_saved_model
+from exporter.sources.tensor_names import TensorNames
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,9 @@ class SourceOptions:
     image_size: tuple[int, int] | None = None
     """height, width"""
     labels: str | None = None
-    """A file, or `imagenet`; its length is the number of classes of an application."""
+    """As `labels.read` takes it, or `imagenet`; an application gets so many classes."""
+    custom_objects: Path | None = None
+    """Python code that a Keras file is made of."""
     names: TensorNames = field(default_factory=TensorNames)
 
 
@@ -48,7 +52,12 @@ def select_source(options: SourceOptions, settings: Settings) -> Selected:
     """
     keras_file, saved_model = options.keras_file, options.saved_model
     if keras_file is not None:
-        return Selected(_as_name(keras_file.stem), lambda _: load_keras(keras_file))
+        if options.custom_objects is not None:
+            custom_objects.require_file(options.custom_objects)
+        return Selected(
+            _as_name(keras_file.stem),
+            lambda _: load_keras(keras_file, options.names, options.custom_objects),
+        )
     if saved_model is not None:
         folder = saved_model.resolve()
         # theirs/3 is version 3 of theirs
@@ -60,7 +69,7 @@ def select_source(options: SourceOptions, settings: Settings) -> Selected:
 def _application(name: str, options: SourceOptions, settings: Settings) -> Selected:
     found = find_application(name)
     labels = options.labels
-    count = len(label_files.read(Path(labels))) if labels and labels != IMAGENET else None
+    count = len(label_files.read(labels)) if labels and labels != IMAGENET else None
     return Selected(
         found.name.lower(),
         lambda report: load_application(
