@@ -22,11 +22,12 @@ class Settings(BaseSettings):
         default=Path("models"),
         description="Folder of the models; a version is published as <base path>/<name>/<version>.",
     )
-    parity_bound: float = Field(
-        default=1e-4,
+    parity_bound: float | None = Field(
+        default=None,
         gt=0,
         le=1,
-        description="Largest difference of any probability between source and exported version.",
+        description="Largest difference of any probability between source and exported version; "
+        "empty: by the source's precision.",
     )
     connect_timeout_seconds: Seconds = Field(
         default=5.0, description="How long a download host may take to accept a connection."

@@ -42,8 +42,16 @@ def golden_answers(
     )
 
 
-def require_parity(goldens: Goldens, signatures: Signatures, bound: float) -> Parity:
+def require_parity(
+    goldens: Goldens, signatures: Signatures, bound: float, precision: str = "float32"
+) -> Parity:
     """Hold the exported graph against its source on the same pixels.
+
+    Args:
+        goldens: the source's answers.
+        signatures: the graph.
+        bound: the largest difference of a probability.
+        precision: of the source, for the message.
 
     Raises:
         RefusedError: NaN, or a probability is further off than the bound.
@@ -62,7 +70,8 @@ def require_parity(goldens: Goldens, signatures: Signatures, bound: float) -> Pa
     if parity.max_abs_difference > bound:
         raise RefusedError(
             f"the exported graph differs from its source by {parity.max_abs_difference:.2g} "
-            f"(allowed: {bound:.2g}); check --preprocess, or state a wider --parity-bound"
+            f"(allowed: {bound:.2g}, it computes in {precision}); check --preprocess, or state a "
+            "wider --parity-bound"
         )
     return parity
 

@@ -11,7 +11,7 @@ from exporter.cli.model_server import connect
 from exporter.cli.output import say
 from exporter.cli.parameters import LOOK_PANEL, BasePath, ModelName, Version, require_bound
 from exporter.errors import FailedError
-from exporter.proof import goldens
+from exporter.proof import bounds, goldens
 from exporter.proof.replay import replay
 from exporter.settings import load_settings
 from exporter.store import inventory
@@ -46,7 +46,8 @@ def run(
     if found.card is None:
         raise FailedError(f"{found.path}: no model card in it; export it again")
     if bound is None:
-        bound = found.card.parity.bound if found.card.parity else settings.parity_bound
+        bound = settings.parity_bound or bounds.parity_bound(found.card.precision)
+        bound = found.card.parity.bound if found.card.parity else bound
     spec = ModelSpec(name, found.version)
     console = Console()
     with connect(model_server, settings.request_timeout_seconds) as client:
