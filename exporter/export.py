@@ -22,10 +22,10 @@ from exporter.graph.functions import Signatures
 from exporter.graph.scorer import Scorer, make_scorer
 from exporter.options import ExportOptions, GoldenFile
 from exporter.progress import Reporter
-from exporter.proof import gate, goldens
+from exporter.proof import bounds, gate, goldens
 from exporter.proof.replay import Checked
 from exporter.settings import Settings
-from exporter.sources import labels
+from exporter.sources import labels, rescaling
 from exporter.sources.application import IMAGENET, imagenet_classes
 from exporter.sources.known_applications import IMAGENET_CLASS_COUNT
 from exporter.sources.network import Network
@@ -87,14 +87,18 @@ def export(
     signatures = Signatures(score, image=image, labels=[each.label for each in classes], k=k)
     report.step("comparing with the source")
     answers = gate.golden_answers(signatures, files, pixels, scorer)
-    parity = gate.require_parity(answers, signatures, options.parity_bound)
+    bound = options.parity_bound
+    if bound is None:
+        bound = bounds.parity_bound(network.precision)
+    parity = gate.require_parity(answers, signatures, bound, network.precision)
     card = ModelCard(
         model_name=options.name,
         task=scorer.task,
         classes=labels.to_classes(classes),
         k=k,
         image=image,
-        preprocess=scorer.preprocess,
+        preprocess=str(scorer.preprocess),
+        is_grey=network.channels == 1,
         precision=network.precision,
         is_frozen=is_frozen,
         source=network.source,
@@ -142,7 +146,7 @@ def _save(version: Path, signatures: Signatures, card: ModelCard, tracked: Any) 
 
 
 def _image_spec(network: Network, options: ExportOptions) -> ImageSpec:
-    wanted = dict(options.image)
+    wanted = {**network.evaluated, **options.image}
     for side, own in (("height", network.height), ("width", network.width)):
         asked = wanted.setdefault(side, own)
         if asked is None:
@@ -174,7 +178,7 @@ def _class_names(
     if options.labels == IMAGENET:
         names = imagenet_classes(settings, report)
     elif options.labels is not None:
-        names = labels.read(Path(options.labels))
+        names = labels.read(options.labels)
     elif network.classes is not None:
         names = network.classes
     else:
@@ -198,14 +202,37 @@ def _explain(
     """Say what was assumed: each of these is silent and wrong when the assumption is."""
     if network.is_randomly_weighted:
         report.note("random weights: the answers mean nothing")
-    if network.preprocess is None and options.preprocess is None:
-        inside = "it rescales inside" if network.has_rescaling else "it may expect otherwise"
-        report.note(f"preprocess none: the network gets pixels 0..255 ({inside}; see --preprocess)")
+    notes = (
+        rescaling.note(network, options.preprocess),
+        _evaluated_note(network, options),
+        _precision_note(network, options),
+    )
+    for note in notes:
+        if note:
+            report.note(note)
     if scorer.activation != "none" and options.activation is None:
         report.note(f"the scores are logits: adding {scorer.activation} (see --activation)")
     twice = labels.duplicates(classes)
     if twice:
         report.note(f"labels that several classes share: {', '.join(twice[:5])}")
+
+
+def _evaluated_note(network: Network, options: ExportOptions) -> str | None:
+    taken = {key: value for key, value in network.evaluated.items() if key not in options.image}
+    if not taken:
+        return None
+    fields = ", ".join(f"{key} {value}" for key, value in taken.items())
+    return f"{fields}: as {network.source.name} was evaluated (see --fit)"
+
+
+def _precision_note(network: Network, options: ExportOptions) -> str | None:
+    if network.precision == "float32" or options.parity_bound is not None:
+        return None
+    bound = bounds.parity_bound(network.precision)
+    return (
+        f"it computes in {network.precision}: probabilities may be {bound:g} off its source's "
+        "(see --parity-bound)"
+    )
 
 
 def _top_k(wanted: int | None, class_count: int) -> int:

@@ -7,14 +7,11 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from contract.card import Evaluation, Task
+from exporter.preprocessing import Preprocess
 
 DEFAULT_APPLICATION: Final = "MobileNetV2"
 DIGITS: Final = "digits"
 """The name of the demonstration model, where an application could stand."""
-
-Preprocess = Literal["none", "tf", "torch", "caffe", "rescale"]
-"""none: 0..255 as they are; tf: -1..1; torch: ImageNet mean and deviation; caffe: BGR less the
-ImageNet mean; rescale: 0..1."""
 
 Activation = Literal["none", "softmax", "sigmoid"]
 """What the graph adds behind the network."""
@@ -23,9 +20,11 @@ Freeze = Literal["auto", "always", "never"]
 """auto: to constants unless they are too large for a protobuf."""
 
 # The same with "auto", for the command line: typer takes no unions.
-PreprocessOption = Literal["auto", "none", "tf", "torch", "caffe", "rescale"]
 ActivationOption = Literal["auto", "none", "softmax", "sigmoid"]
 TaskOption = Literal["auto", "single_label", "multi_label"]
+PixelsOption = Literal["keras", "keras-load-img", "torchvision", "tf-dataset"]
+FitOption = Literal["auto", "stretch", "center_crop", "pad"]
+FilterOption = Literal["auto", "nearest", "bilinear", "bicubic", "lanczos"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +43,9 @@ class ExportOptions:
     base_path: Path
     version: int | None = None
     labels: str | None = None
-    """A file, or `imagenet`."""
+    """A file, a folder, a list with commas, or `imagenet`."""
     image: dict[str, Any] = field(default_factory=dict)
-    """Fields of ImageSpec that differ from its defaults."""
+    """Fields of ImageSpec that somebody decided; the rest is the source's, or the default."""
     preprocess: Preprocess | None = None
     task: Task | None = None
     activation: Activation | None = None
@@ -55,5 +54,6 @@ class ExportOptions:
     golden_dir: Path | None = None
     golden_files: tuple[GoldenFile, ...] = ()
     """More golden images, for callers in Python."""
-    parity_bound: float
+    parity_bound: float | None = None
+    """None: by the source's precision."""
     evaluation: Evaluation | None = None

@@ -11,8 +11,6 @@ from typing import Annotated, Final
 
 import typer
 
-from contract.image_spec import Filter as FilterName
-from contract.image_spec import Fit as FitName
 from exporter import options
 from exporter.cli.parameters import require_bound
 
@@ -42,6 +40,15 @@ Weights = Annotated[
     ),
 ]
 
+CustomObjects = Annotated[
+    Path | None,
+    typer.Option(
+        help="With --keras: the Python file of the model's own classes and functions. Its code is "
+        "RUN: take none that you would not run yourself.",
+        metavar="FILE.py",
+        rich_help_panel=LOOKUP_PANEL,
+    ),
+]
 Signature = Annotated[
     str | None,
     typer.Option(
@@ -52,20 +59,25 @@ Signature = Annotated[
 Input = Annotated[
     str | None,
     typer.Option(
-        "--input", help="Name of the input that takes the images.", rich_help_panel=LOOKUP_PANEL
+        "--input",
+        help="Name of the input that takes the images, where there are several.",
+        rich_help_panel=LOOKUP_PANEL,
     ),
 ]
 Output = Annotated[
     str | None,
     typer.Option(
-        "--output", help="Name of the output that holds the scores.", rich_help_panel=LOOKUP_PANEL
+        "--output",
+        help="Name of the output that holds the scores, where there are several.",
+        rich_help_panel=LOOKUP_PANEL,
     ),
 ]
 
 Preprocess = Annotated[
-    options.PreprocessOption,
+    str,
     typer.Option(
-        help="From 0..255 to what the network expects; auto: as the application, else none.",
+        help="From 0..255 to what the network expects: none, tf, torch, caffe, rescale, or figures "
+        "such as mean=127,scale=128; auto: as the application, else none.",
         rich_help_panel=PIXELS_PANEL,
     ),
 ]
@@ -76,25 +88,50 @@ ImageSize = Annotated[
         rich_help_panel=PIXELS_PANEL,
     ),
 ]
+Pixels = Annotated[
+    options.PixelsOption | None,
+    typer.Option(
+        help="Fit, filter and antialias as a training input had them; the options below win.",
+        rich_help_panel=PIXELS_PANEL,
+    ),
+]
 Fit = Annotated[
-    FitName,
-    typer.Option(help="How a photo becomes that size.", rich_help_panel=PIXELS_PANEL),
+    options.FitOption,
+    typer.Option(
+        help="How a photo becomes that size; auto: as an application was evaluated, else stretch.",
+        rich_help_panel=PIXELS_PANEL,
+    ),
 ]
 CropFraction = Annotated[
-    float,
+    float | None,
     typer.Option(
-        help="Part of the picture that --fit center_crop keeps.", rich_help_panel=PIXELS_PANEL
+        help="Part of the picture that --fit center_crop keeps; default: 0.875.",
+        rich_help_panel=PIXELS_PANEL,
     ),
 ]
 Filter = Annotated[
-    FilterName,
-    typer.Option("--filter", help="Filter of the resizing.", rich_help_panel=PIXELS_PANEL),
+    options.FilterOption,
+    typer.Option(
+        "--filter",
+        help="Filter of the resizing; auto: as an application was evaluated, else bilinear.",
+        rich_help_panel=PIXELS_PANEL,
+    ),
+]
+Antialias = Annotated[
+    bool | None,
+    typer.Option(
+        "--antialias/--no-antialias",
+        help="Average when shrinking, as Pillow does, or sample points, as tf.image.resize does.",
+        show_default="antialias",
+        rich_help_panel=PIXELS_PANEL,
+    ),
 ]
 
 Labels = Annotated[
     str | None,
     typer.Option(
-        help="One label per line, or Keras' class-index JSON; or the word imagenet.",
+        help="A file (a label per line, JSON or CSV), a folder of classes, a list such as cat,dog, "
+        "or the word imagenet.",
         rich_help_panel=ANSWERS_PANEL,
     ),
 ]
@@ -146,7 +183,7 @@ ParityBound = Annotated[
     float | None,
     typer.Option(
         callback=require_bound,
-        help="Largest difference of a probability.",
+        help="Largest difference of a probability; default: 1e-4, wider for half precision.",
         rich_help_panel=PUBLISHING_PANEL,
     ),
 ]

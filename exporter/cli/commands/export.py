@@ -8,11 +8,13 @@ from typing import Any, Final
 
 from rich.console import Console
 
+from exporter import preprocessing
 from exporter.cli import export_options as option
 from exporter.cli.output import say_published
 from exporter.cli.parameters import PUBLISH_PANEL, BasePath
 from exporter.errors import UsageError
-from exporter.options import ExportOptions
+from exporter.options import ExportOptions, FilterOption, FitOption, PixelsOption
+from exporter.pixel_presets import PRESETS
 from exporter.progress import reporting
 from exporter.settings import load_settings
 
@@ -30,9 +32,12 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
     top_k: option.TopK = None,
     preprocess: option.Preprocess = "auto",
     image_size: option.ImageSize = None,
-    fit: option.Fit = "stretch",
-    crop_fraction: option.CropFraction = 0.875,
-    resample: option.Filter = "bilinear",
+    pixels: option.Pixels = None,
+    fit: option.Fit = "auto",
+    crop_fraction: option.CropFraction = None,
+    resample: option.Filter = "auto",
+    antialias: option.Antialias = None,
+    custom_objects: option.CustomObjects = None,
     signature: option.Signature = None,
     input_name: option.Input = None,
     output_name: option.Output = None,
@@ -59,14 +64,22 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
         raise UsageError("name exactly one of --application, --keras and --saved-model")
     if weights and not application:
         raise UsageError("--weights goes with --application; the other sources bring their own")
-    if (signature or input_name or output_name) and not saved_model:
-        raise UsageError("--signature, --input and --output go with --saved-model")
+    if signature and not saved_model:
+        raise UsageError("--signature goes with --saved-model")
+    if (input_name or output_name) and application:
+        raise UsageError("--input and --output go with --keras and --saved-model")
+    if custom_objects and not keras:
+        raise UsageError("--custom-objects goes with --keras")
     settings = load_settings()
+    mode = None if preprocess == "auto" else preprocessing.parse(preprocess)
     size = _parse_size(image_size)
+    image = _image_fields(pixels, fit, crop_fraction, resample, antialias)
+    if size:
+        image |= {"height": size[0], "width": size[1]}
 
     from exporter import export
-    from exporter.sources.saved_model import TensorNames
     from exporter.sources.selection import SourceOptions, select_source
+    from exporter.sources.tensor_names import TensorNames
 
     source_options = SourceOptions(
         application=application,
@@ -75,19 +88,17 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
         weights=weights or "imagenet",
         image_size=size,
         labels=labels,
+        custom_objects=custom_objects,
         names=TensorNames(signature, input_name, output_name),
     )
     source = select_source(source_options, settings)
-    image: dict[str, Any] = {"fit": fit, "crop_fraction": crop_fraction, "filter": resample}
-    if size:
-        image |= {"height": size[0], "width": size[1]}
     options = ExportOptions(
         name=name or source.default_name,
         base_path=base_path or settings.base_path,
         version=version,
         labels=labels,
         image=image,
-        preprocess=None if preprocess == "auto" else preprocess,
+        preprocess=mode,
         task=None if task == "auto" else task,
         activation=None if activation == "auto" else activation,
         k=top_k,
@@ -99,6 +110,24 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
     with reporting(console, export.STEPS) as report:
         published = export.export(source.load, options, settings, report)
     say_published(console, published)
+
+
+def _image_fields(
+    pixels: PixelsOption | None,
+    fit: FitOption,
+    crop_fraction: float | None,
+    resample: FilterOption,
+    antialias: bool | None,  # noqa: FBT001 - it has no default, and the caller names it
+) -> dict[str, Any]:
+    """What was decided: the preset, and over it the single options."""
+    decided = {
+        "fit": None if fit == "auto" else fit,
+        "crop_fraction": crop_fraction,
+        "filter": None if resample == "auto" else resample,
+        "antialias": antialias,
+    }
+    single = {key: value for key, value in decided.items() if value is not None}
+    return {**(PRESETS[pixels] if pixels else {}), **single}
 
 
 def _parse_size(text: str | None) -> tuple[int, int] | None:
