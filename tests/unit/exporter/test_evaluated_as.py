@@ -25,3 +25,7 @@ def test_each_family_has_its_own(family, side, fit, fraction, resample):
         fraction,
         resample,
     )
+
+
+def test_of_a_family_that_is_new_nothing_is_assumed():
+    assert evaluated_as("convnext_v3", 224) == {}
