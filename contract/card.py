@@ -92,8 +92,12 @@ class ModelCard(_Part):
     k: int = Field(ge=1)
     image: ImageSpec
     preprocess: str = "none"
-    """What the graph does to uint8 pixels before the network: none, tf, torch, caffe, rescale."""
+    """What the graph does to uint8 pixels before the network: none, tf, torch, caffe, rescale, or
+    figures such as `mean=127,scale=128`."""
+    is_grey: bool = False
+    """The network takes grey pictures; the graph makes them of RGB."""
     precision: str = "float32"
+    """The coarsest type that the source computes in."""
     is_frozen: bool = True
     is_compiled: bool = False
     """XLA compiles the graph on the model server, once per batch size."""

@@ -70,7 +70,9 @@ def build(
     )
     report.step("comparing with the source")
     answers = parity.golden_answers(graph, subject.files, subject.pixels, subject.expected)
-    found = parity.require_parity(graph, answers, chosen.parity_bound, options.encoded_parity_bound)
+    found = parity.require_parity(
+        graph, answers, chosen.parity_bound, options.encoded_parity_bound, subject.precision
+    )
     subject.lines += parity.lines(found)
     examined = _examine(subject, graph, options, report)
     report.step("writing the staged version")
@@ -82,6 +84,7 @@ def build(
         k=subject.k,
         image=subject.image,
         preprocess=subject.preprocess,
+        is_grey=subject.is_grey,
         precision=chosen.precision or subject.precision,
         is_compiled=chosen.is_compiled,
         tflite=chosen.tflite_card,

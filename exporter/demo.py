@@ -12,6 +12,7 @@ from contract.card import Source
 from exporter import export
 from exporter.export import Build
 from exporter.options import DIGITS_EPOCHS, ExportOptions, GoldenFile
+from exporter.preprocessing import NONE
 from exporter.progress import Reporter
 from exporter.settings import Settings
 
@@ -48,7 +49,7 @@ def publish_demo(
         base_path=base_path,
         parity_bound=settings.parity_bound,
         encoded_parity_bound=settings.encoded_parity_bound,
-        preprocess="none",
+        preprocess=NONE,
     )
     return export.export(TrainedDigits(files), options, settings, report, build)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from contract.card import Task
+from exporter.preprocessing import Preprocess
 
 DEFAULT_APPLICATION: Final = "MobileNetV2"
 IMAGENET: Final = "imagenet"
@@ -18,10 +19,6 @@ DIGITS_EPOCHS: Final = 14
 DEFAULT_ENCODED_PARITY_BOUND: Final = 0.01
 """Files are decoded in the graph as Pillow 13 does, bit by bit: measured 0. A level more or less at
 an edge, as of another Pillow, moved a trained network's probabilities by 3e-4."""
-
-Preprocess = Literal["none", "tf", "torch", "caffe", "rescale"]
-"""none: 0..255 as they are; tf: -1..1; torch: ImageNet mean and deviation; caffe: BGR less the
-ImageNet mean; rescale: 0..1."""
 
 Activation = Literal["none", "softmax", "sigmoid"]
 """What the graph adds behind the network."""
@@ -36,9 +33,11 @@ TfLite = Literal["none", "dynamic", "float16", "int8"]
 """How a `model.tflite` beside the version is quantised; see `exporter.graph.tflite`."""
 
 # The same with "auto", for the command line: typer takes no unions.
-PreprocessOption = Literal["auto", "none", "tf", "torch", "caffe", "rescale"]
 ActivationOption = Literal["auto", "none", "softmax", "sigmoid"]
 TaskOption = Literal["auto", "single_label", "multi_label"]
+PixelsOption = Literal["keras", "keras-load-img", "torchvision", "tf-dataset"]
+FitOption = Literal["auto", "stretch", "center_crop", "pad"]
+FilterOption = Literal["auto", "nearest", "bilinear", "bicubic", "lanczos"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +46,6 @@ class GoldenFile:
 
     suffix: str
     data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class TensorNames:
-    """Which signature, input and output of a SavedModel to use; None: the obvious one."""
-
-    signature: str | None = None
-    input: str | None = None
-    output: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +70,9 @@ class ExportOptions:
     base_path: Path
     version: int | None = None
     labels: str | None = None
-    """A file, or `imagenet`."""
+    """A file, a folder, a list with commas, or `imagenet`."""
     image: dict[str, Any] = field(default_factory=dict)
-    """Fields of ImageSpec that differ from its defaults."""
+    """Fields of ImageSpec that somebody decided; the rest is the source's, or the default."""
     preprocess: Preprocess | None = None
     task: Task | None = None
     activation: Activation | None = None
@@ -96,7 +86,8 @@ class ExportOptions:
     calibration_dir: Path | None = None
     """With tflite int8: images, in folders or not; None: those of golden_dir."""
     golden_dir: Path | None = None
-    parity_bound: float
+    parity_bound: float | None = None
+    """None: by the source's precision."""
     encoded_parity_bound: float = DEFAULT_ENCODED_PARITY_BOUND
     """Of `top_k_encoded`, which decodes and resizes files by itself."""
     allowed_ops: tuple[str, ...] = ()

@@ -37,7 +37,7 @@ def require_sources(
     files.require_present()
     files.require_harmless(settings.max_source_bytes)
     if labels is not None and labels != IMAGENET:
-        label_files.read(Path(labels))
+        label_files.read(labels)
     if golden_dir is not None:
         goldens.read_folder(golden_dir)
     _require_program(settings.model_server)
@@ -60,7 +60,7 @@ def require_target(options: ExportOptions, *, source_bytes: int | None = None) -
         ("parity bound", options.parity_bound),
         ("encoded parity bound", options.encoded_parity_bound),
     ):
-        if not 0 < bound <= 1:
+        if bound is not None and not 0 < bound <= 1:
             raise UsageError(f"{what} {bound:g}: write a number above 0 and up to 1")
     _require_image(options.image)
     require_publishable(

@@ -23,11 +23,12 @@ class Settings(BaseSettings):
         default=Path("models"),
         description="Folder of the models; a version is published as <base path>/<name>/<version>.",
     )
-    parity_bound: float = Field(
-        default=1e-4,
+    parity_bound: float | None = Field(
+        default=None,
         gt=0,
         le=1,
-        description="Largest difference of any probability between source and exported version.",
+        description="Largest difference of any probability between source and exported version; "
+        "empty: by the source's precision.",
     )
     encoded_parity_bound: float = Field(
         default=DEFAULT_ENCODED_PARITY_BOUND,

@@ -7,12 +7,14 @@ from pathlib import Path
 from exporter.accuracy.in_process import InProcess
 from exporter.building import interpretation
 from exporter.graph.scorer import make_scorer
-from exporter.options import ExportOptions, SourceChoices, TensorNames
+from exporter.options import ExportOptions, SourceChoices
 from exporter.progress import Reporter
 from exporter.proof import goldens
 from exporter.settings import Settings
 from exporter.sources import labels
 from exporter.sources.selection import Selected, SourceOptions
+from exporter.sources.source_files import SourceFiles
+from exporter.sources.tensor_names import TensorNames
 
 
 def load(path: Path, choices: SourceChoices, settings: Settings, report: Reporter) -> InProcess:
@@ -24,8 +26,9 @@ def load(path: Path, choices: SourceChoices, settings: Settings, report: Reporte
     is_folder = path.is_dir()
     selected = Selected(
         SourceOptions(
-            keras_file=None if is_folder else path,
-            saved_model=path if is_folder else None,
+            files=SourceFiles(
+                keras_file=None if is_folder else path, saved_model=path if is_folder else None
+            ),
             labels=choices.labels,
             names=TensorNames(choices.signature, choices.input_name, choices.output_name),
         ),

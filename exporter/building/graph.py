@@ -44,13 +44,16 @@ def plan(subject: Subject, options: ExportOptions, settings: Settings, report: R
     require_freezable(weight_bytes, options.freeze)
     head = Head(subject.image, [each.label for each in subject.classes], subject.k)
     choice = options.freeze
-    chosen = variants.Chosen(None, options.parity_bound)
+    chosen = variants.Chosen(None, subject.parity_bound)
     if variants.are_wanted(options):
         frozen = freeze(concrete, weight_bytes, choice)
         score = concrete if frozen is None else frozen.as_function()
         chosen = _choose(score, subject, options, settings, report, is_frozen=frozen is not None)
         if chosen.is_changed:
-            concrete, weight_bytes = trace(chosen.score, **size)
+            # Tracing again would have TensorFlow's own kernels in XLA's place.
+            concrete, weight_bytes = (
+                (chosen.score, 0) if chosen.is_compiled else trace(chosen.score, **size)
+            )
             choice = "never" if frozen is None else "always"
     graph = ServingGraph(concrete, head)
     return Plan(graph, replace(chosen, score=None), weight_bytes, choice)
@@ -88,6 +91,14 @@ def _choose(
     )
     files = calibration.find(options.tflite, options.calibration_dir, options.golden_dir)
     calibrated = calibration.read(files, subject.image)
-    chosen = variants.choose(score, options, examples, calibrated, report, is_frozen=is_frozen)
+    chosen = variants.choose(
+        score,
+        options,
+        examples,
+        calibrated,
+        report,
+        parity_bound=subject.parity_bound,
+        is_frozen=is_frozen,
+    )
     subject.lines += chosen.lines
     return chosen

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pydantic import ValidationError
 
 from contract.image_spec import ImageSpec
@@ -12,9 +10,9 @@ from exporter.errors import UsageError
 from exporter.graph.scorer import Scorer
 from exporter.options import IMAGENET, ExportOptions, GoldenFile
 from exporter.progress import Reporter
-from exporter.proof import goldens
+from exporter.proof import bounds, goldens
 from exporter.settings import Settings
-from exporter.sources import labels
+from exporter.sources import labels, rescaling
 from exporter.sources.application import imagenet_classes
 from exporter.sources.known_applications import IMAGENET_CLASS_COUNT
 from exporter.sources.network import Network
@@ -26,7 +24,7 @@ def image_spec(network: Network, options: ExportOptions) -> ImageSpec:
     Raises:
         UsageError: the two contradict each other, or neither says a size.
     """
-    wanted = dict(options.image)
+    wanted = {**network.evaluated, **options.image}
     for side, own in (("height", network.height), ("width", network.width)):
         asked = wanted.setdefault(side, own)
         if asked is None:
@@ -64,7 +62,7 @@ def class_names(
     if options.labels == IMAGENET:
         names = imagenet_classes(settings, report)
     elif options.labels is not None:
-        names = labels.read(Path(options.labels))
+        names = labels.read(options.labels)
     elif network.classes is not None:
         names = network.classes
     else:
@@ -94,9 +92,14 @@ def explain(
     """Say what was assumed: each of these is silent and wrong when the assumption is."""
     if network.is_randomly_weighted:
         report.note("random weights: the answers mean nothing")
-    if network.preprocess is None and options.preprocess is None:
-        inside = "it rescales inside" if network.has_rescaling else "it may expect otherwise"
-        report.note(f"preprocess none: the network gets pixels 0..255 ({inside}; see --preprocess)")
+    notes = (
+        rescaling.note(network, options.preprocess),
+        _evaluated_note(network, options),
+        _precision_note(network, options),
+    )
+    for note in notes:
+        if note:
+            report.note(note)
     if scorer.is_binary:
         report.note(f"one output p is two classes: {classes[0].label} 1-p, {classes[1].label} p")
     if scorer.activation != "none" and options.activation is None:
@@ -104,6 +107,31 @@ def explain(
     twice = labels.duplicates(classes)
     if twice:
         report.note(f"labels that several classes share: {', '.join(twice[:5])}")
+
+
+def parity_bound(network: Network, options: ExportOptions) -> float:
+    """How far a probability may be from the source's: as told, else by the source's precision."""
+    if options.parity_bound is not None:
+        return options.parity_bound
+    return bounds.parity_bound(network.precision)
+
+
+def _evaluated_note(network: Network, options: ExportOptions) -> str | None:
+    taken = {key: value for key, value in network.evaluated.items() if key not in options.image}
+    if not taken:
+        return None
+    fields = ", ".join(f"{key} {value}" for key, value in taken.items())
+    return f"{fields}: as {network.source.name} was evaluated (see --fit)"
+
+
+def _precision_note(network: Network, options: ExportOptions) -> str | None:
+    if network.precision == "float32" or options.parity_bound is not None:
+        return None
+    bound = bounds.parity_bound(network.precision)
+    return (
+        f"it computes in {network.precision}: probabilities may be {bound:g} off its source's "
+        "(see --parity-bound)"
+    )
 
 
 def top_k(wanted: int | None, class_count: int) -> int:

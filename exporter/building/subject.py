@@ -41,6 +41,9 @@ class Subject:
     is_randomly_weighted: bool
     task: Task
     preprocess: str
+    is_grey: bool
+    parity_bound: float
+    """Largest difference of a probability from the source's."""
     image: ImageSpec
     files: tuple[GoldenFile, ...]
     pixels: npt.NDArray[np.uint8] = field(repr=False)
@@ -100,7 +103,9 @@ def ask(network: Network, options: ExportOptions, settings: Settings, report: Re
         evaluation=network.evaluation,
         is_randomly_weighted=network.is_randomly_weighted,
         task=scorer.task,
-        preprocess=scorer.preprocess,
+        preprocess=str(scorer.preprocess),
+        is_grey=network.channels == 1,
+        parity_bound=interpretation.parity_bound(network, options),
         image=image,
         files=files,
         pixels=pixels,

@@ -15,8 +15,9 @@ from exporter.errors import RefusedError, UsageError, first_line
 from exporter.graph.batch_sizes import failing_sizes
 from exporter.graph.ending import Ending
 from exporter.graph.task import STEP, Scores, decide
-from exporter.options import Activation, Preprocess
-from exporter.sources import preprocess
+from exporter.options import Activation
+from exporter.preprocessing import NONE, Preprocess
+from exporter.sources import grey, preprocess
 from exporter.sources.network import Network
 
 _BATCH_SIZES: Final = (1, 2, 3, 4, 8)
@@ -63,17 +64,19 @@ def make_scorer(
         RefusedError: the scores are NaN, infinite, or no probabilities after all.
         UsageError: the scores fit neither task, so that somebody has to say which.
     """
-    mode = mode or network.preprocess or "none"
+    mode = mode or network.preprocess or NONE
+    preprocess.require_fitting(mode, network.channels)
     prepare = _preparation(network, mode)
-    scores = _scores(network, prepare(pixels.astype(np.float32)))
+    scores = _scores(network, prepare(pixels))
     answer = decide(network, scores, ending, task=task, activation=activation)
 
     def score(images: tf.Tensor) -> tf.Tensor:
-        prepared = preprocess.in_graph(mode, images, network.dtype)
+        seen = grey.in_graph(images) if network.channels == 1 else images
+        prepared = preprocess.in_graph(mode, seen, network.dtype)
         return answer.in_graph(tf.cast(network.call(prepared), tf.float32))
 
     def reference(images: npt.NDArray[np.uint8]) -> Scores:
-        return answer.in_numpy(network.predict(prepare(images.astype(np.float32))))
+        return answer.in_numpy(network.predict(prepare(images)))
 
     class_count = answer.in_numpy(scores).shape[1]
     return Scorer(
@@ -81,11 +84,17 @@ def make_scorer(
     )
 
 
-def _preparation(network: Network, mode: Preprocess) -> preprocess.PreprocessInput:
-    own = network.preprocess_input
-    if own is not None and mode == network.preprocess:
-        return own
-    return preprocess.reference(mode)
+def _preparation(
+    network: Network, mode: Preprocess
+) -> Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]:
+    own = network.preprocess_input if mode == network.preprocess else None
+    prepare = own or preprocess.reference(mode)
+
+    def prepared(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        seen = grey.reference(pixels) if network.channels == 1 else pixels
+        return prepare(seen.astype(np.float32))
+
+    return prepared
 
 
 def _scores(network: Network, prepared: npt.NDArray[np.float32]) -> Scores:

@@ -16,12 +16,15 @@ from exporter.errors import UsageError
 from exporter.graph.freeze import trace
 from exporter.graph.scorer import Scorer, make_scorer
 from exporter.measure.targets import Target
-from exporter.options import IMAGENET, Preprocess, TensorNames
+from exporter.options import IMAGENET
+from exporter.preprocessing import Preprocess
 from exporter.progress import Reporter
 from exporter.proof import goldens
 from exporter.settings import Settings
 from exporter.sources.network import Network
 from exporter.sources.selection import Selected, SourceOptions
+from exporter.sources.source_files import SourceFiles
+from exporter.sources.tensor_names import TensorNames
 
 _PROBED_IMAGES: Final = 8
 
@@ -101,10 +104,12 @@ def _elements(shape: Any) -> int:
 
 def _network(target: Target, options: LoadOptions, settings: Settings, report: Reporter) -> Network:
     source = SourceOptions(
-        application=target.text if target.kind == "application" else None,
-        keras_file=target.path if target.kind == "keras" else None,
-        saved_model=target.path if target.kind in {"published", "saved_model"} else None,
-        weights=options.weights,
+        files=SourceFiles(
+            application=target.text if target.kind == "application" else None,
+            keras_file=target.path if target.kind == "keras" else None,
+            saved_model=target.path if target.kind in {"published", "saved_model"} else None,
+            weights=options.weights,
+        ),
         image_size=options.image_size if target.kind == "application" else None,
         names=_tensor_names(target),
     )

@@ -87,6 +87,7 @@ def choose(
     calibration: Images | None,
     report: Reporter,
     *,
+    parity_bound: float,
     is_frozen: bool = True,
 ) -> Chosen:
     """Make the variants that the options ask for out of a float32 scorer, and measure them.
@@ -95,7 +96,7 @@ def choose(
         RefusedError: one leaves its bound.
         FailedError: one cannot be made.
     """
-    chosen = Chosen(score, options.parity_bound)
+    chosen = Chosen(score, parity_bound)
     if options.tflite is not None:  # first, from float32: TensorFlow Lite knows no bfloat16
         content, summary, lines = as_tflite(score, options.tflite, examples, calibration)
         chosen = replace(chosen, lines=lines, tflite=content, tflite_card=summary)
@@ -112,7 +113,7 @@ def choose(
             score=moved,
             lines=(*chosen.lines, *lines),
             precision=options.precision,
-            parity_bound=max(options.parity_bound, BOUNDS["bfloat16"].difference),
+            parity_bound=max(parity_bound, BOUNDS["bfloat16"].difference),
         )
     if options.jit:
         candidate, line = with_xla(chosen.score, examples, chosen.parity_bound)

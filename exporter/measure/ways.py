@@ -87,7 +87,7 @@ def _add_own(subject: Subject, ways: Ways) -> None:
 
 def _keras_predict(subject: Subject) -> Answer:
     """`model.predict` on the whole batch; the source's own splits it into eights."""
-    model, scorer = subject.network.tracked, subject.scorer
+    model, scorer = subject.network.keras_model, subject.scorer
 
     def predict(prepared: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         scores = model.predict(prepared, batch_size=len(prepared), verbose=0)

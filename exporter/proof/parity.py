@@ -44,9 +44,20 @@ def golden_answers(
 
 
 def require_parity(
-    graph: ServingGraph, goldens: Goldens, bound: float, encoded_bound: float
+    graph: ServingGraph,
+    goldens: Goldens,
+    bound: float,
+    encoded_bound: float,
+    precision: str = "float32",
 ) -> Parity:
     """Hold the exported graph against its source: on the same pixels, and on the same files.
+
+    Args:
+        graph: the exported one.
+        goldens: the source's answers.
+        bound: the largest difference of a probability.
+        encoded_bound: the same for files that the graph decodes.
+        precision: of the source, for the message.
 
     Raises:
         RefusedError: NaN, a probability is further off than its bound, or files decoded in the
@@ -67,7 +78,8 @@ def require_parity(
     if parity.max_abs_difference > bound:
         raise RefusedError(
             f"the exported graph differs from its source by {parity.max_abs_difference:.2g} "
-            f"(allowed: {bound:.2g}); check --preprocess, or state a wider --parity-bound",
+            f"(allowed: {bound:.2g}, it computes in {precision}); "
+            "check --preprocess, or state a wider --parity-bound",
             step=STEP,
         )
     encoded.require_parity(theirs, ours, encoded_bound)

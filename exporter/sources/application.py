@@ -18,6 +18,7 @@ from exporter.progress import Reporter
 from exporter.settings import Settings
 from exporter.sources import untrusted
 from exporter.sources.download import bounded_downloads, failure_reason
+from exporter.sources.evaluated_as import evaluated_as
 from exporter.sources.keras_errors import loading_error
 from exporter.sources.keras_file import from_keras, weights_digest
 from exporter.sources.known_applications import Application, find_application
@@ -78,11 +79,10 @@ def load_application(
         is_randomly_weighted=weights == NO_WEIGHTS,
     )
     # Where an application takes any size, its weights were trained at ImageNet's usual one.
-    return replace(
-        network,
-        height=network.height or IMAGENET_SIDE_PIXELS,
-        width=network.width or IMAGENET_SIDE_PIXELS,
-    )
+    height = network.height or IMAGENET_SIDE_PIXELS
+    width = network.width or IMAGENET_SIDE_PIXELS
+    evaluated = evaluated_as(application.family, min(height, width))
+    return replace(network, height=height, width=width, evaluated=evaluated)
 
 
 def _download(

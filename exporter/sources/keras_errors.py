@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 from exporter.errors import ExporterError, FailedError, RefusedError, first_line
+from exporter.sources import custom_objects
 from exporter.sources.memory_limit import is_out_of_memory
 
 _MAX_LENGTH: Final = 300
@@ -24,15 +26,17 @@ _MISFIT: Final = re.compile(
     re.DOTALL,
 )
 _NO_ARCHIVE: Final = re.compile(r"accessible `\.keras` zip file|file signature not found")
+_IN_BOLD: Final = re.compile(r"\x1b\[1m(.+?)\x1b\[0m", re.DOTALL)
 _CAUSE: Final = re.compile(r"Exception encountered: (?P<reason>.+)")
 
 
-def loading_error(where: str, error: Exception) -> ExporterError:
+def loading_error(where: str, error: Exception, custom_file: Path | None = None) -> ExporterError:
     """What to tell about a file that Keras does not load.
 
     Args:
         where: the option and its file.
         error: Keras'.
+        custom_file: what --custom-objects says.
 
     Returns:
         RefusedError: it wanted more memory than it may have.
@@ -44,10 +48,10 @@ def loading_error(where: str, error: Exception) -> ExporterError:
             "sizes of its layers",
             step="source",
         )
-    return FailedError(f"{where}: {_explain(error)}")
+    return FailedError(f"{where}: {_explain(error, custom_file)}")
 
 
-def _explain(error: Exception) -> str:
+def _explain(error: Exception, custom_file: Path | None) -> str:  # noqa: PLR0911 - a case each
     text = "\n".join(_texts(error))
     if _LAMBDA.search(text):
         return (
@@ -55,6 +59,9 @@ def _explain(error: Exception) -> str:
             f"layer class and bring that with --custom-objects FILE.py, {_ELSEWHERE}"
         )
     if found := _UNKNOWN.search(text):
+        if custom_file:
+            kind, name = found["what"].strip(), found["name"]
+            return f"its {kind} {name} is neither Keras' own nor in {custom_file}"
         return (
             f"its {found['what'].strip()} {found['name']} is not Keras' own; bring it with "
             f"--custom-objects FILE.py, {_ELSEWHERE}"
@@ -66,9 +73,18 @@ def _explain(error: Exception) -> str:
         )
     if _NO_ARCHIVE.search(text):
         return "it is damaged, or no Keras file at all"
-    causes = _CAUSE.findall(text)
-    reason = causes[-1] if causes else first_line(error)
-    return f"Keras cannot load it: {reason[:_MAX_LENGTH]}"
+    if custom_file and (own := custom_objects.failure(custom_file, error)):
+        return f"the code of --custom-objects fails: {own}"
+    return f"Keras cannot load it: {useful_line(error)}"
+
+
+def useful_line(error: BaseException) -> str:
+    """What went wrong, without where in Keras: the innermost of the errors that it nests."""
+    text = str(error)
+    causes = _CAUSE.findall("\n".join(_texts(error)))
+    bold = _IN_BOLD.search(text)
+    innermost = bold[1] if bold else causes[-1] if causes else text
+    return first_line(ValueError(innermost))[:_MAX_LENGTH]
 
 
 def _texts(error: BaseException) -> Iterator[str]:

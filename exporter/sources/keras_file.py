@@ -12,22 +12,32 @@ import tensorflow as tf
 
 from contract.card import Source
 from exporter.errors import UsageError
-from exporter.options import Preprocess
-from exporter.sources import preprocess, untrusted
+from exporter.preprocessing import Preprocess
+from exporter.sources import custom_objects, precision, preprocess, rescaling, untrusted
 from exporter.sources.keras_errors import loading_error
+from exporter.sources.keras_tensors import find_path, operation_of
 from exporter.sources.labels import ClassName
 from exporter.sources.memory_limit import bounded_memory
 from exporter.sources.network import Network, require_image_input
 from exporter.sources.source_files import require_keras_file
+from exporter.sources.tensor_names import TensorNames
 
 _PREDICT_BATCH_SIZE: Final = 8
 
 
-def load_keras(path: Path, *, max_bytes: int = untrusted.DEFAULT_MAX_BYTES) -> Network:
+def load_keras(
+    path: Path,
+    names: TensorNames | None = None,
+    custom_file: Path | None = None,
+    *,
+    max_bytes: int = untrusted.DEFAULT_MAX_BYTES,
+) -> Network:
     """Load a whole Keras model from a .keras or .h5 file.
 
     Args:
         path: the file.
+        names: which input and output, where there are several.
+        custom_file: Python code with the classes and functions that the model is made of; it runs.
         max_bytes: how much reading it may take.
 
     Raises:
@@ -37,21 +47,23 @@ def load_keras(path: Path, *, max_bytes: int = untrusted.DEFAULT_MAX_BYTES) -> N
     """
     require_keras_file(path)
     weight_bytes = untrusted.require_harmless(path, max_bytes)
+    objects = custom_objects.load(custom_file) if custom_file else None
     try:
         with bounded_memory(weight_bytes):
-            model = keras.saving.load_model(path, compile=False)
+            model = keras.saving.load_model(path, custom_objects=objects, compile=False)
     except Exception as error:
-        raise loading_error(f"--keras {path}", error) from error
+        raise loading_error(f"--keras {path}", error, custom_file) from error
     source = Source(
         kind="keras", name=path.name, weights=path.name, weights_sha256=weights_digest(model)
     )
-    return from_keras(model, source)
+    return from_keras(model, source, names=names)
 
 
 def from_keras(
     model: Any,
     source: Source,
     *,
+    names: TensorNames | None = None,
     preprocess_input: preprocess.PreprocessInput | None = None,
     mode: Preprocess | None = None,
     classes: tuple[ClassName, ...] | None = None,
@@ -62,8 +74,9 @@ def from_keras(
     Raises:
         UsageError: it is no image classifier.
     """
-    images, scores = _single_tensors(model, source.name)
-    require_image_input(tuple(images.shape), source.name)
+    path = find_path(model, names or TensorNames(), source.name)
+    model, images, scores = path.model, path.images, path.scores
+    channels = require_image_input(tuple(images.shape), source.name)
     if len(scores.shape) != 2:  # noqa: PLR2004 - [N,C]
         raise UsageError(
             f"{source.name}: its output is {tuple(scores.shape)}, not one row of scores per image"
@@ -72,6 +85,7 @@ def from_keras(
         source=source,
         height=images.shape[1],
         width=images.shape[2],
+        channels=channels,
         class_count=scores.shape[1],
         dtype=tf.as_dtype(images.dtype),
         call=lambda x: model(x, training=False),
@@ -80,41 +94,24 @@ def from_keras(
         ),
         preprocess_input=preprocess_input,
         preprocess=mode,
-        final_activation=_final_activation(model),
+        final_activation=_final_activation(scores),
         classes=classes,
-        precision=str(model.dtype_policy.compute_dtype),
+        precision=precision.of_keras(model),
         is_randomly_weighted=is_randomly_weighted,
-        has_rescaling=any(_is_rescaling(layer) for layer in model.layers),
+        rescaling=rescaling.describe(model),
+        keras_model=model,
     )
 
 
-def _single_tensors(model: Any, name: str) -> tuple[Any, Any]:
-    try:
-        inputs, outputs = model.inputs, model.outputs
-    except AttributeError:
-        inputs = outputs = None
-    if not inputs or not outputs:
-        raise UsageError(f"{name}: the model was never built; call it once before saving it")
-    if len(inputs) != 1 or len(outputs) != 1:
-        raise UsageError(
-            f"{name}: it has {len(inputs)} inputs and {len(outputs)} outputs; "
-            "a classifier has one of each"
-        )
-    return inputs[0], outputs[0]
-
-
-def _final_activation(model: Any) -> str | None:
-    layer = model
-    while isinstance(layer, keras.Model) and layer.layers:
-        layer = layer.layers[-1]
-    if isinstance(layer, keras.layers.Softmax):
-        return "softmax"
-    activation = getattr(layer, "activation", None)
+def _final_activation(scores: Any) -> str | None:
+    operation, index = operation_of(scores)
+    if isinstance(operation, keras.Model):
+        inner = getattr(operation, "outputs", None)
+        return _final_activation(inner[index]) if inner else None
+    if type(operation).__name__ in {"Softmax", "Sigmoid"}:  # a layer, or an op of keras.ops
+        return type(operation).__name__.lower()
+    activation = getattr(operation, "activation", None)
     return getattr(activation, "__name__", None)
-
-
-def _is_rescaling(layer: Any) -> bool:
-    return isinstance(layer, keras.layers.Rescaling | keras.layers.Normalization)
 
 
 def weights_digest(model: Any) -> str:

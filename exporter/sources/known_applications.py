@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from exporter.errors import UsageError
-from exporter.options import Preprocess
+from exporter.preprocessing import Preprocess
 from exporter.sources import preprocess
 from exporter.sources.labels import ClassName
 
@@ -29,6 +29,11 @@ class Application:
     preprocess_input: preprocess.PreprocessInput
     preprocess: Preprocess
     decode_predictions: Callable[..., Any]
+
+    @property
+    def family(self) -> str:
+        """Its module in keras.applications, such as `efficientnet_v2`."""
+        return str(self.construct.__module__).rpartition(".")[2]
 
     def imagenet_classes(self) -> tuple[ClassName, ...]:
         """ImageNet's classes in order, from Keras' class index (downloaded once, then cached)."""

@@ -1,40 +1,37 @@
-"""Class labels: read from a file, or made up when there is none."""
+"""Class labels: what was given with --labels, or made up when there is nothing."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from contract.card import ClassInfo
 from exporter.errors import UsageError
-from exporter.sources.label_text import require_printable, split_lines
+from exporter.sources.label_formats import ClassName, from_csv, from_folder, from_json, from_lines
+from exporter.sources.label_text import require_printable
+
+__all__ = ["ClassName", "duplicates", "numbered", "read", "to_classes"]
+
+_CSV_SUFFIXES = {".csv": ",", ".tsv": "\t"}
 
 
-@dataclass(frozen=True, slots=True)
-class ClassName:
-    """A class before it has an index: its label and an outside id such as a WordNet id."""
+def read(given: str | Path) -> tuple[ClassName, ...]:
+    """Read labels from whatever names them: `label_formats` has a function for each.
 
-    label: str
-    id: str | None = None
-
-
-def read(path: Path) -> tuple[ClassName, ...]:
-    """Read one label per line, or Keras' class-index JSON (`{"0": ["n01440764", "tench"], …}`).
+    Args:
+        given: a file (a label per line; JSON; CSV or TSV by its suffix), a folder with a folder per
+            class, or labels with commas between them. What exists on disk wins.
 
     Raises:
-        UsageError: the file is missing, empty, not UTF-8, or is JSON of another shape.
+        UsageError: there is nothing of that name, it is empty, or an index would slip.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"--labels {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"--labels {path}: not UTF-8 text; save it as UTF-8") from error
-    names = _from_json(path, text) if text.lstrip()[:1] in {"{", "["} else _from_lines(path, text)
+    path = Path(given)
+    if path.is_dir():
+        return from_folder(path)
+    if "," in str(given) and not path.exists():
+        return _from_list(str(given))
+    names = _from_file(path)
     if not names:
         raise UsageError(f"--labels {path}: the file is empty; write one label per line")
     return names
@@ -57,36 +54,23 @@ def to_classes(names: Sequence[ClassName]) -> tuple[ClassInfo, ...]:
     )
 
 
-def _from_lines(path: Path, text: str) -> tuple[ClassName, ...]:
-    return tuple(
-        ClassName(require_printable(line, f"--labels {path}: line {number}"))
-        for number, line in enumerate(split_lines(text), 1)
-    )
-
-
-def _from_json(path: Path, text: str) -> tuple[ClassName, ...]:
+def _from_file(path: Path) -> tuple[ClassName, ...]:
     try:
-        content: Any = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"--labels {path}: not JSON ({error})") from error
-    if isinstance(content, list):
-        entries = content
-    else:
-        missing = [index for index in range(len(content)) if str(index) not in content]
-        if missing:
-            raise UsageError(f"--labels {path}: class {missing[0]} of {len(content)} is missing")
-        entries = [content[str(index)] for index in range(len(content))]
-    return tuple(_entry(path, index, entry) for index, entry in enumerate(entries))
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"--labels {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"--labels {path}: not UTF-8 text; save it as UTF-8") from error
+    delimiter = _CSV_SUFFIXES.get(path.suffix.lower())
+    if delimiter:
+        return from_csv(path, text, delimiter)
+    if text.lstrip()[:1] in {"{", "["}:
+        return from_json(path, text)
+    return from_lines(path, text)
 
 
-def _entry(path: Path, index: int, entry: Any) -> ClassName:
-    where = f"--labels {path}: class {index}"
-    match entry:
-        case str(label):
-            return ClassName(require_printable(label, where))
-        case [str(identity), str(label)]:
-            identity = require_printable(identity, f"{where}, its id")
-            return ClassName(require_printable(label, where), identity)
-    raise UsageError(
-        f'--labels {path}: {entry!r} is neither "label" nor ["id", "label"], as Keras writes it'
+def _from_list(given: str) -> tuple[ClassName, ...]:
+    return tuple(
+        ClassName(require_printable(label, f"--labels {given}: label {number} of the list"))
+        for number, label in enumerate(given.split(","), 1)
     )

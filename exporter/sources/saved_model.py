@@ -10,15 +10,17 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 from contract.card import Source
 from contract.signatures import SERVING_DEFAULT
 from exporter.errors import FailedError, RefusedError, UsageError, first_line
-from exporter.options import TensorNames
 from exporter.side_effects.saved_model import require_harmless_saved_model
+from exporter.sources import precision
 from exporter.sources.memory_limit import bounded_memory, is_out_of_memory
 from exporter.sources.network import Network, require_image_input
 from exporter.sources.source_files import require_saved_model
+from exporter.sources.tensor_names import TensorNames, choose
 
 _IMAGE_DTYPES: Final = (tf.uint8, tf.float16, tf.bfloat16, tf.float32, tf.float64)
 _PREDICT_BATCH_SIZE: Final = 8
@@ -36,24 +38,32 @@ def load_saved_model(path: Path, names: TensorNames, allowed_ops: Collection[str
     require_saved_model(path)
     require_harmless_saved_model(path, names.signature, allowed_ops)
     loaded = _load(path)
-    signature = _choose("signature", names.signature, loaded.signatures, SERVING_DEFAULT)
+    signature = choose("signature", names.signature, loaded.signatures, SERVING_DEFAULT)
     function = loaded.signatures[signature]
     inputs: dict[str, tf.TensorSpec] = function.structured_input_signature[1]
     outputs: dict[str, tf.TensorSpec] = function.structured_outputs
-    input_name = _choose("input", names.input, inputs)
-    output_name = _choose("output", names.output, outputs)
+    defaults = _defaults(path, signature) if len(inputs) > 1 else {}
+    needed = [name for name in inputs if name not in defaults]
+    wanted = names.input or (needed[0] if len(needed) == 1 else None)
+    input_name = choose("input", wanted, inputs)
+    output_name = choose("output", names.output, outputs)
     images, scores = inputs[input_name], outputs[output_name]
-    if len(inputs) > 1:
-        raise UsageError(f"signature {signature}: needs {', '.join(inputs)}, not images alone")
+    others = {name: value for name, value in defaults.items() if name != input_name}
+    missing = [name for name in needed if name != input_name]
+    if missing:
+        raise UsageError(
+            f"signature {signature}: besides {input_name} it needs {', '.join(missing)}, and a "
+            "picture is all that a request brings; save it with defaults for the rest"
+        )
     shape = _known_shape(images, f"input {input_name}")
-    require_image_input(shape, f"signature {signature}, input {input_name}")
+    channels = require_image_input(shape, f"signature {signature}, input {input_name}")
     if shape[0] is not None:
         raise UsageError(f"input {input_name}: takes batches of {shape[0]} only; save it with None")
     if images.dtype not in _IMAGE_DTYPES:
         raise UsageError(f"input {input_name}: {images.dtype.name} is not a type for pixels")
 
     def call(x: tf.Tensor) -> tf.Tensor:
-        return function(**{input_name: x})[output_name]
+        return function(**{input_name: x}, **others)[output_name]
 
     return Network(
         source=Source(
@@ -64,10 +74,12 @@ def load_saved_model(path: Path, names: TensorNames, allowed_ops: Collection[str
         ),
         height=shape[1],
         width=shape[2],
+        channels=channels,
         class_count=_class_count(scores, output_name),
         dtype=images.dtype,
         call=call,
         predict=lambda x: _predict(call, x, images.dtype),
+        precision=precision.of_function(function),
         tracked=loaded,
     )
 
@@ -95,21 +107,19 @@ def _names_variables(error: Exception) -> bool:
     return "variables.data" in str(error) or "Could not find variable" in str(error)
 
 
-def _choose(
-    what: str, wanted: str | None, available: dict[str, Any], preferred: str | None = None
-) -> str:
-    names = sorted(available)
-    if wanted is not None:
-        if wanted not in available:
-            raise UsageError(f"--{what} {wanted}: there are only: {', '.join(names) or 'none'}")
-        return wanted
-    if preferred in available and preferred is not None:
-        return preferred
-    if len(names) == 1:
-        return names[0]
-    raise UsageError(
-        f"which {what} classifies images? say --{what} with one of: {', '.join(names) or 'none'}"
-    )
+def _defaults(path: Path, signature: str) -> dict[str, tf.Tensor]:
+    """Values of the inputs that a request may leave out; the loader does not keep them."""
+    content = saved_model_pb2.SavedModel.FromString((path / "saved_model.pb").read_bytes())
+    definitions = [
+        graph.signature_def[signature]
+        for graph in content.meta_graphs
+        if signature in graph.signature_def
+    ]
+    return {
+        name: tf.constant(tf.make_ndarray(value))
+        for definition in definitions
+        for name, value in definition.defaults.items()
+    }
 
 
 def _known_shape(spec: tf.TensorSpec, name: str) -> tuple[int | None, ...]:

@@ -1,16 +1,17 @@
-"""Which source the command line means, and the name that it suggests; TensorFlow comes later."""
+"""Loads whichever source the command line means; TensorFlow comes when it is loaded."""
 
 # ruff: noqa: PLC0415 - what needs TensorFlow is imported when a source is loaded
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from exporter.options import IMAGENET, TensorNames
+from exporter.options import IMAGENET
 from exporter.progress import Reporter
 from exporter.settings import Settings
+from exporter.sources.source_files import SourceFiles
+from exporter.sources.tensor_names import TensorNames
 
 if TYPE_CHECKING:
     from exporter.sources.network import Network
@@ -20,14 +21,11 @@ if TYPE_CHECKING:
 class SourceOptions:
     """What the command line says about the source."""
 
-    application: str | None = None
-    keras_file: Path | None = None
-    saved_model: Path | None = None
-    weights: str = IMAGENET
+    files: SourceFiles
     image_size: tuple[int, int] | None = None
     """height, width"""
     labels: str | None = None
-    """A file, or `imagenet`; its length is the number of classes of an application."""
+    """As `labels.read` takes it, or `imagenet`; an application gets so many classes."""
     names: TensorNames = field(default_factory=TensorNames)
     allowed_ops: tuple[str, ...] = ()
 
@@ -41,26 +39,31 @@ class Selected:
 
     def __call__(self, report: Reporter, /) -> Network:
         """As `Load`."""
-        options = self.options
-        if options.keras_file is not None:
+        files, names = self.options.files, self.options.names
+        if files.keras_file is not None:
             from exporter.sources.keras_file import load_keras
 
-            return load_keras(options.keras_file, max_bytes=self.settings.max_source_bytes)
-        if options.saved_model is not None:
+            return load_keras(
+                files.keras_file,
+                names,
+                files.custom_objects,
+                max_bytes=self.settings.max_source_bytes,
+            )
+        if files.saved_model is not None:
             from exporter.sources.saved_model import load_saved_model
 
-            return load_saved_model(options.saved_model, options.names, options.allowed_ops)
-        return self._application(str(options.application), report)
+            return load_saved_model(files.saved_model, names, self.options.allowed_ops)
+        return self._application(str(files.application), report)
 
     def _application(self, name: str, report: Reporter) -> Network:
         from exporter.sources import labels as label_files
         from exporter.sources.application import load_application
 
         labels = self.options.labels
-        count = len(label_files.read(Path(labels))) if labels and labels != IMAGENET else None
+        count = len(label_files.read(labels)) if labels and labels != IMAGENET else None
         return load_application(
             name,
-            self.options.weights,
+            self.options.files.weights,
             self.settings,
             report,
             image_size=self.options.image_size,

@@ -11,7 +11,7 @@ import h5py  # type: ignore[import-untyped]  # ships no types
 
 from exporter.errors import UsageError
 from exporter.options import IMAGENET
-from exporter.sources import untrusted
+from exporter.sources import custom_objects, untrusted
 
 NO_WEIGHTS: Final = "none"
 
@@ -24,6 +24,8 @@ class SourceFiles:
     keras_file: Path | None = None
     saved_model: Path | None = None
     weights: str = IMAGENET
+    custom_objects: Path | None = None
+    """Python code that a Keras file is made of."""
 
     def default_name(self) -> str:
         """The name of the model that the source suggests."""
@@ -39,6 +41,8 @@ class SourceFiles:
         Raises:
             UsageError: a file or folder is missing, or of another format.
         """
+        if self.custom_objects is not None:
+            custom_objects.require_file(self.custom_objects)
         if self.keras_file is not None:
             require_keras_file(self.keras_file)
         elif self.saved_model is not None:

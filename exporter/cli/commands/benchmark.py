@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 
+from exporter import preprocessing
 from exporter.cli.measuring import (
     BatchSizes,
     JsonFile,
@@ -25,7 +26,6 @@ from exporter.cli.parameters import MEASURE_PANEL, AsJson, BasePath
 from exporter.measure import benchmark, machine, memory, plot, tables
 from exporter.measure.targets import find_target
 from exporter.measure.timing import Budget
-from exporter.options import PreprocessOption
 from exporter.progress import reporting
 from exporter.settings import load_settings
 
@@ -52,9 +52,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
         bool, typer.Option("--xla", help="Also XLA: it may take minutes to compile.")
     ] = False,
     weights: Weights = "imagenet",
-    preprocess: Annotated[
-        PreprocessOption, typer.Option(help="Of a source, as at export.")
-    ] = "auto",
+    preprocess: Annotated[str, typer.Option(help="Of a source, as at export.")] = "auto",
     image_side: Annotated[
         int | None, typer.Option("--image-size", min=1, help="Side, where a source takes any.")
     ] = None,
@@ -83,7 +81,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
 
     options = LoadOptions(
         weights=weights,
-        preprocess=None if preprocess == "auto" else preprocess,
+        preprocess=None if preprocess == "auto" else preprocessing.parse(preprocess),
         image_size=(image_side, image_side) if image_side else None,
     )
     with reporting(Console(stderr=True), benchmark.STEPS) as report:

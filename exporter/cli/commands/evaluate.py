@@ -11,9 +11,10 @@ import typer
 from rich.console import Console
 
 from contract.image_spec import Filter, Fit
+from exporter import preprocessing
 from exporter.cli.parameters import LOOK_PANEL, AsJson, BasePath, parse_size
 from exporter.errors import RefusedError
-from exporter.options import ActivationOption, PreprocessOption, SourceChoices
+from exporter.options import ActivationOption, SourceChoices
 from exporter.progress import reporting
 from exporter.settings import load_settings
 
@@ -63,7 +64,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
         str | None, typer.Option(help="As for export.", rich_help_panel=_SOURCE_PANEL)
     ] = None,
     preprocess: Annotated[
-        PreprocessOption, typer.Option(help="As for export.", rich_help_panel=_SOURCE_PANEL)
+        str, typer.Option(help="As for export.", rich_help_panel=_SOURCE_PANEL)
     ] = "auto",
     activation: Annotated[
         ActivationOption, typer.Option(help="As for export.", rich_help_panel=_SOURCE_PANEL)
@@ -116,7 +117,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
     image |= {"height": size[0], "width": size[1]} if size else {}
     choices = SourceChoices(
         labels=labels,
-        preprocess=None if preprocess == "auto" else preprocess,
+        preprocess=None if preprocess == "auto" else preprocessing.parse(preprocess),
         activation=None if activation == "auto" else activation,
         image={name: value for name, value in image.items() if value is not None},
         signature=signature,

@@ -3,229 +3,72 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-import typer
 from rich.console import Console
 
-from contract.image_spec import Filter, Fit
-from exporter import export, preflight
+from exporter import export, preflight, preprocessing
 from exporter.build_process import build_apart
+from exporter.cli import export_options as option
 from exporter.cli.output import say_published
-from exporter.cli.parameters import PUBLISH_PANEL, BasePath, parse_size, require_bound
+from exporter.cli.parameters import PUBLISH_PANEL, BasePath, parse_size
 from exporter.errors import UsageError
 from exporter.options import (
     IMAGENET,
     AccuracyOptions,
-    ActivationOption,
     ExportOptions,
-    Freeze,
-    Precision,
-    PreprocessOption,
-    TaskOption,
-    TensorNames,
-    TfLite,
+    FilterOption,
+    FitOption,
+    PixelsOption,
 )
+from exporter.pixel_presets import PRESETS
 from exporter.progress import reporting
 from exporter.proof import calibration
 from exporter.settings import load_settings
 from exporter.sources.selection import Selected, SourceOptions
 from exporter.sources.source_files import SourceFiles
+from exporter.sources.tensor_names import TensorNames
 
 PANEL: Final = PUBLISH_PANEL
-_SOURCE_PANEL: Final = "What to export (exactly one)"
-_LOOKUP_PANEL: Final = "SavedModel: when not obvious"
-_PIXELS_PANEL: Final = "Pixels"
-_ANSWERS_PANEL: Final = "Answers"
-_VARIANTS_PANEL: Final = "Lighter and faster (measured first, see docs/measuring.md)"
-_ACCURACY_PANEL: Final = "Accuracy and latency"
-_PUBLISHING_PANEL: Final = "Publishing"
 
 
 def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer declares them
-    application: Annotated[
-        str | None,
-        typer.Option(help="A Keras application, e.g. MobileNetV2.", rich_help_panel=_SOURCE_PANEL),
-    ] = None,
-    keras: Annotated[
-        Path | None,
-        typer.Option(help="A whole model: FILE.keras or .h5.", rich_help_panel=_SOURCE_PANEL),
-    ] = None,
-    saved_model: Annotated[
-        Path | None,
-        typer.Option(help="A TensorFlow SavedModel folder.", rich_help_panel=_SOURCE_PANEL),
-    ] = None,
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            help="Of --application: imagenet (default), none (random) or a weights FILE.",
-            rich_help_panel=_SOURCE_PANEL,
-        ),
-    ] = None,
-    labels: Annotated[
-        str | None,
-        typer.Option(
-            help="One label per line, or Keras' class-index JSON; or the word imagenet.",
-            rich_help_panel=_ANSWERS_PANEL,
-        ),
-    ] = None,
-    task: Annotated[
-        TaskOption,
-        typer.Option(help="Softmax or one sigmoid per class.", rich_help_panel=_ANSWERS_PANEL),
-    ] = "auto",
-    activation: Annotated[
-        ActivationOption,
-        typer.Option(
-            help="What to add behind the network; auto: what logits need.",
-            rich_help_panel=_ANSWERS_PANEL,
-        ),
-    ] = "auto",
-    top_k: Annotated[
-        int | None,
-        typer.Option(min=1, help="Answers per image; at most 10.", rich_help_panel=_ANSWERS_PANEL),
-    ] = None,
-    preprocess: Annotated[
-        PreprocessOption,
-        typer.Option(
-            help="From 0..255 to what the network expects; auto: as the application, else none.",
-            rich_help_panel=_PIXELS_PANEL,
-        ),
-    ] = "auto",
-    image_size: Annotated[
-        str | None,
-        typer.Option(help="SIDE or HEIGHTxWIDTH; the source's own.", rich_help_panel=_PIXELS_PANEL),
-    ] = None,
-    fit: Annotated[
-        Fit, typer.Option(help="How a photo becomes that size.", rich_help_panel=_PIXELS_PANEL)
-    ] = "stretch",
-    crop_fraction: Annotated[
-        float, typer.Option(help="With --fit center_crop.", rich_help_panel=_PIXELS_PANEL)
-    ] = 0.875,
-    resample: Annotated[
-        Filter, typer.Option("--filter", help="Resampling.", rich_help_panel=_PIXELS_PANEL)
-    ] = "bilinear",
-    signature: Annotated[
-        str | None, typer.Option(help="Its name.", rich_help_panel=_LOOKUP_PANEL)
-    ] = None,
-    input_name: Annotated[
-        str | None,
-        typer.Option("--input", help="Of the images.", rich_help_panel=_LOOKUP_PANEL),
-    ] = None,
-    output_name: Annotated[
-        str | None,
-        typer.Option("--output", help="Of the scores.", rich_help_panel=_LOOKUP_PANEL),
-    ] = None,
-    eval_dir: Annotated[
-        Path | None,
-        typer.Option(
-            help="Labelled pictures: a folder per class, a CSV of file,label, or a labels.txt.",
-            rich_help_panel=_ACCURACY_PANEL,
-        ),
-    ] = None,
-    min_accuracy: Annotated[
-        float | None,
-        typer.Option(
-            min=0, max=1, help="Least top-1, such as 0.9.", rich_help_panel=_ACCURACY_PANEL
-        ),
-    ] = None,
-    max_regression: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            max=1,
-            help="How much less than the published version's, such as 0.01.",
-            rich_help_panel=_ACCURACY_PANEL,
-        ),
-    ] = None,
-    against: Annotated[
-        int | None,
-        typer.Option(help="That version; default: the highest.", rich_help_panel=_ACCURACY_PANEL),
-    ] = None,
-    max_latency_ms: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            help="Of one picture on the gate's model server, 95th percentile.",
-            rich_help_panel=_ACCURACY_PANEL,
-        ),
-    ] = None,
-    name: Annotated[
-        str | None,
-        typer.Option(help="Model name; the source's own.", rich_help_panel=_PUBLISHING_PANEL),
-    ] = None,
+    application: option.Application = None,
+    keras: option.Keras = None,
+    saved_model: option.SavedModel = None,
+    weights: option.Weights = None,
+    labels: option.Labels = None,
+    task: option.Task = "auto",
+    activation: option.Activation = "auto",
+    top_k: option.TopK = None,
+    preprocess: option.Preprocess = "auto",
+    image_size: option.ImageSize = None,
+    pixels: option.Pixels = None,
+    fit: option.Fit = "auto",
+    crop_fraction: option.CropFraction = None,
+    resample: option.Filter = "auto",
+    antialias: option.Antialias = None,
+    custom_objects: option.CustomObjects = None,
+    signature: option.Signature = None,
+    input_name: option.Input = None,
+    output_name: option.Output = None,
+    eval_dir: option.EvalDir = None,
+    min_accuracy: option.MinAccuracy = None,
+    max_regression: option.MaxRegression = None,
+    against: option.Against = None,
+    max_latency_ms: option.MaxLatencyMs = None,
+    precision: option.Precision = "float32",
+    jit: option.Jit = False,  # noqa: FBT002 - a typer flag
+    tflite: option.TfLite = None,
+    calibration_dir: option.CalibrationDir = None,
+    name: option.Name = None,
     base_path: BasePath = None,
-    version: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="Refused if it exists; default: the next.",
-            rich_help_panel=_PUBLISHING_PANEL,
-        ),
-    ] = None,
-    freeze: Annotated[
-        Freeze,
-        typer.Option(
-            help="Variables to constants: faster, more memory; auto: up to 1.9 GB.",
-            rich_help_panel=_PUBLISHING_PANEL,
-        ),
-    ] = "auto",
-    precision: Annotated[
-        Precision,
-        typer.Option(help="What the graph computes in.", rich_help_panel=_VARIANTS_PANEL),
-    ] = "float32",
-    jit: Annotated[  # noqa: FBT002 - a typer flag
-        bool,
-        typer.Option(
-            "--jit",
-            help="Try XLA; kept only if it is faster here and gives the same answers.",
-            rich_help_panel=_VARIANTS_PANEL,
-        ),
-    ] = False,
-    tflite: Annotated[
-        TfLite | None,
-        typer.Option(
-            help="Also a model.tflite, quantised so; int8 needs --calibration-dir.",
-            rich_help_panel=_VARIANTS_PANEL,
-        ),
-    ] = None,
-    calibration_dir: Annotated[
-        Path | None,
-        typer.Option(
-            help="Images, also in subfolders, for --tflite int8; else those of --golden-dir.",
-            rich_help_panel=_VARIANTS_PANEL,
-        ),
-    ] = None,
-    golden_dir: Annotated[
-        Path | None,
-        typer.Option(
-            help="More images for the parity check than the drawn ones.",
-            rich_help_panel=_PUBLISHING_PANEL,
-        ),
-    ] = None,
-    parity_bound: Annotated[
-        float | None,
-        typer.Option(
-            callback=require_bound,
-            help="Largest difference of a probability.",
-            rich_help_panel=_PUBLISHING_PANEL,
-        ),
-    ] = None,
-    encoded_parity_bound: Annotated[
-        float | None,
-        typer.Option(
-            callback=require_bound,
-            help="The same for files decoded in the graph (top_k_encoded).",
-            rich_help_panel=_PUBLISHING_PANEL,
-        ),
-    ] = None,
-    allow_op: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="An operation that reads or writes files, or runs Python, and may; repeatable.",
-            rich_help_panel=_PUBLISHING_PANEL,
-        ),
-    ] = None,
+    version: option.Version = None,
+    freeze: option.Freeze = "auto",
+    golden_dir: option.GoldenDir = None,
+    parity_bound: option.ParityBound = None,
+    encoded_parity_bound: option.EncodedParityBound = None,
+    allow_op: option.AllowOp = None,
 ) -> None:
     """Publish a model as the next version, after proving it.
 
@@ -238,35 +81,44 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
       python -m exporter export --keras flowers.keras --labels flowers.txt --name flowers
 
       python -m exporter export --saved-model exported/ --preprocess tf --image-size 224
+
+      python -m exporter export --keras flowers.keras --eval-dir test/ --min-accuracy 0.9
     """
     if sum(each is not None for each in (application, keras, saved_model)) != 1:
         raise UsageError("name exactly one of --application, --keras and --saved-model")
     if weights is not None and not application:
         raise UsageError("--weights goes with --application; the other sources bring their own")
-    if (signature or input_name or output_name) and not saved_model:
-        raise UsageError("--signature, --input and --output go with --saved-model")
+    if signature and not saved_model:
+        raise UsageError("--signature goes with --saved-model")
+    if (input_name or output_name) and application:
+        raise UsageError("--input and --output go with --keras and --saved-model")
+    if custom_objects and not keras:
+        raise UsageError("--custom-objects goes with --keras")
     if precision == "bfloat16" and freeze == "never":
         raise UsageError("--precision bfloat16 rewrites a frozen graph: leave --freeze never out")
     accuracy = _accuracy(eval_dir, min_accuracy, max_regression, against)
     settings = load_settings()
+    mode = None if preprocess == "auto" else preprocessing.parse(preprocess)
     size = parse_size(image_size)
+    image = _image_fields(pixels, fit, crop_fraction, resample, antialias)
+    if size:
+        image |= {"height": size[0], "width": size[1]}
     calibration.find(tflite, calibration_dir, golden_dir)
     files = SourceFiles(
         application=application,
         keras_file=keras,
         saved_model=saved_model,
+        weights=IMAGENET if weights is None else weights,
+        custom_objects=custom_objects,
     )
     preflight.require_sources(files, labels=labels, golden_dir=golden_dir, settings=settings)
-    image: dict[str, Any] = {"fit": fit, "crop_fraction": crop_fraction, "filter": resample}
-    if size:
-        image |= {"height": size[0], "width": size[1]}
     options = ExportOptions(
         name=files.default_name() if name is None else name,
         base_path=base_path or settings.base_path,
         version=version,
         labels=labels,
         image=image,
-        preprocess=None if preprocess == "auto" else preprocess,
+        preprocess=mode,
         task=None if task == "auto" else task,
         activation=None if activation == "auto" else activation,
         k=top_k,
@@ -285,11 +137,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
         max_latency_ms=max_latency_ms,
     )
     preflight.require_target(options, source_bytes=files.size_bytes())
-    source_options = SourceOptions(
-        application=application,
-        keras_file=keras,
-        saved_model=saved_model,
-        weights=IMAGENET if weights is None else weights,
+    source = SourceOptions(
+        files=files,
         image_size=size,
         labels=labels,
         names=TensorNames(signature, input_name, output_name),
@@ -298,9 +147,27 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
     console = Console()
     with reporting(console, export.STEPS) as report:
         published = export.export(
-            Selected(source_options, settings), options, settings, report, build_apart
+            Selected(source, settings), options, settings, report, build_apart
         )
     say_published(console, published)
+
+
+def _image_fields(
+    pixels: PixelsOption | None,
+    fit: FitOption,
+    crop_fraction: float | None,
+    resample: FilterOption,
+    antialias: bool | None,  # noqa: FBT001 - it has no default, and the caller names it
+) -> dict[str, Any]:
+    """What was decided: the preset, and over it the single options."""
+    decided = {
+        "fit": None if fit == "auto" else fit,
+        "crop_fraction": crop_fraction,
+        "filter": None if resample == "auto" else resample,
+        "antialias": antialias,
+    }
+    single = {key: value for key, value in decided.items() if value is not None}
+    return {**(PRESETS[pixels] if pixels else {}), **single}
 
 
 def _accuracy(

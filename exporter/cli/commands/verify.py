@@ -22,7 +22,7 @@ from exporter.cli.parameters import (
     require_bound,
 )
 from exporter.errors import FailedError, UsageError, first_line
-from exporter.proof import goldens
+from exporter.proof import bounds, goldens
 from exporter.proof.gateway import Gateway, kind_of
 from exporter.proof.gateway_replay import replay_gateway
 from exporter.proof.replay import Checked, replay
@@ -173,7 +173,10 @@ def _bound(found: PublishedVersion, bound: float | None, settings: Settings) -> 
     if bound is not None:
         return bound
     parity = found.card.parity if found.card else None
-    return parity.bound if parity else settings.parity_bound
+    if parity:
+        return parity.bound
+    precision = found.card.precision if found.card else ""
+    return settings.parity_bound or bounds.parity_bound(precision)
 
 
 def _show(url: str, found: PublishedVersion, checked: list[Checked], *, as_json: bool) -> None:

@@ -8,6 +8,7 @@ import keras
 import pytest
 
 from exporter.errors import FailedError, UsageError
+from exporter.preprocessing import TF
 from exporter.progress import SilentReporter
 from exporter.settings import Settings
 from exporter.sources.application import imagenet_classes, load_application
@@ -31,7 +32,7 @@ class TestApplications:
     def test_random_weights_are_marked(self):
         network = load("none", image_size=(32, 32))
         assert network.is_randomly_weighted
-        assert network.preprocess == "tf"
+        assert network.preprocess == TF
         assert (network.height, network.class_count) == (32, 1000)
         assert network.source.name == APPLICATION
 
@@ -41,6 +42,11 @@ class TestApplications:
     def test_one_that_takes_any_size_gets_imagenets(self):
         network = load_application("MobileNetV3Small", "none", Settings(), SilentReporter())
         assert (network.height, network.width) == (224, 224)
+        assert network.evaluated == {
+            "fit": "center_crop",
+            "crop_fraction": 0.875,
+            "filter": "bilinear",
+        }
 
     @pytest.mark.parametrize("name", ["m.weights.h5", "m.keras", "m.h5"])
     @pytest.mark.filterwarnings("ignore:.*HDF5 file.*legacy")  # Keras' advice; .h5 is our input

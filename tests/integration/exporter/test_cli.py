@@ -49,6 +49,7 @@ def test_help_of_export_shows_examples_and_every_source():
     assert "python -m exporter export --application MobileNetV2" in result.stdout
     for option in ("--application", "--keras", "--saved-model", "--labels", "--freeze"):
         assert option in result.stdout
+    assert "Its code is RUN" in " ".join(result.stdout.replace("│", " ").split())
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,11 @@ def test_help_of_export_shows_examples_and_every_source():
             ("export", "--keras", "m.keras", "--weights", "none"),
             "--weights goes with --application",
         ),
-        (("export", "--keras", "m.keras", "--input", "x"), "--input and --output go with"),
+        (("export", "--application", "VGG16", "--input", "x"), "--input and --output go with"),
+        (("export", "--keras", "m.keras", "--signature", "x"), "--signature goes with --saved"),
+        (("export", "--saved-model", "m", "--custom-objects", "m.py"), "goes with --keras"),
+        (("export", "--keras", "m.keras", "--preprocess", "scale=0"), "so it must not be 0"),
+        (("export", "--keras", "m.keras", "--pixels", "opencv"), "opencv"),
         (
             ("export", "--keras", "m.keras", "--parity-bound", "0"),
             "error: --parity-bound 0: write a number above 0 and up to 1, such as 1e-4",

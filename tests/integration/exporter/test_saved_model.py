@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 
 from exporter.errors import RefusedError, UsageError
-from exporter.sources.saved_model import TensorNames, load_saved_model
+from exporter.sources.saved_model import load_saved_model
+from exporter.sources.tensor_names import TensorNames
 from tests.support.exporter_models import CLASSES, SIDE, save_saved_model, save_v1_saved_model
 
 PIXELS = np.random.default_rng(8).integers(0, 256, (3, SIDE, SIDE, 3)).astype(np.float32)
@@ -70,7 +71,7 @@ def test_what_is_not_obvious_is_asked_for(tmp_path):
 @pytest.mark.parametrize(
     ("shape", "dtype", "complaint"),
     [
-        ([None, 10], tf.float32, "no batch of RGB images"),
+        ([None, 10], tf.float32, "no batch of RGB or grey images"),
         ([None, 8, 8, 3], tf.int64, "int64 is not a type for pixels"),
         ([4, 8, 8, 3], tf.float32, "takes batches of 4 only"),
         (None, tf.float32, "its shape is unknown"),
@@ -89,3 +90,56 @@ def test_inputs_that_are_no_images_are_refused(tmp_path, shape, dtype, complaint
 def test_a_folder_without_a_saved_model_is_a_usage_error(tmp_path):
     with pytest.raises(UsageError, match=r"there is no saved_model\.pb"):
         load_saved_model(tmp_path, TensorNames())
+
+
+def save_signature(path, function, *specs):
+    """A module whose one signature is this function."""
+    traced = tf.function(function, input_signature=specs)
+    tf.saved_model.save(tf.Module(), str(path), signatures=traced)
+
+
+def test_inputs_with_defaults_may_be_left_out(tmp_path):
+    def serve(x, gain=tf.constant(3.0)):  # noqa: B008 - a constant is a value
+        return {"scores": tf.nn.softmax(gain * tf.reduce_mean(x, [1, 2]))}
+
+    images = tf.TensorSpec([None, 4, 4, 3], tf.float32, "x")
+    save_signature(tmp_path / "m", serve, images, tf.TensorSpec([], tf.float32, "gain"))
+    network = load_saved_model(tmp_path / "m", TensorNames())
+    pixels = np.random.default_rng(1).uniform(0, 1, (2, 4, 4, 3)).astype(np.float32)
+    np.testing.assert_allclose(network.predict(pixels), serve(pixels)["scores"], atol=1e-6)
+
+
+def test_inputs_without_defaults_are_named(tmp_path):
+    images = tf.TensorSpec([None, 4, 4, 3], tf.float32, "x")
+    mask = tf.TensorSpec([None, 3], tf.float32, "mask")
+    save_signature(
+        tmp_path / "m", lambda x, mask: {"s": mask * tf.reduce_mean(x, [1, 2])}, images, mask
+    )
+    with pytest.raises(UsageError, match="which input classifies images"):
+        load_saved_model(tmp_path / "m", TensorNames())
+    with pytest.raises(UsageError, match="besides x it needs mask, and a picture is all"):
+        load_saved_model(tmp_path / "m", TensorNames(input="x"))
+
+
+@pytest.mark.parametrize("dtype", [tf.float16, tf.bfloat16, tf.float32])
+def test_the_precision_is_found_in_the_graph_under_calls_and_casts(tmp_path, dtype):
+    kernel = tf.constant(np.eye(48, 3), dtype)
+
+    @tf.function
+    def inner(x):
+        return tf.cast(tf.cast(tf.reshape(x, [-1, 48]), dtype) @ kernel, tf.float32)
+
+    images = tf.TensorSpec([None, 4, 4, 3], tf.float32, "x")
+    save_signature(tmp_path / "m", lambda x: {"s": tf.nn.softmax(inner(x))}, images)
+    assert load_saved_model(tmp_path / "m", TensorNames()).precision == dtype.name
+
+
+def test_weights_that_are_only_kept_in_half_precision_do_not_count(tmp_path):
+    kernel = tf.constant(np.eye(48, 3), tf.float16)
+    images = tf.TensorSpec([None, 4, 4, 3], tf.float32, "x")
+    save_signature(
+        tmp_path / "m",
+        lambda x: {"s": tf.reshape(x, [-1, 48]) @ tf.cast(kernel, tf.float32)},
+        images,
+    )
+    assert load_saved_model(tmp_path / "m", TensorNames()).precision == "float32"

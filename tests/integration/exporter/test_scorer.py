@@ -11,6 +11,7 @@ from contract.card import Source
 from exporter.errors import RefusedError, UsageError
 from exporter.graph.ending import Ending
 from exporter.graph.scorer import make_scorer
+from exporter.preprocessing import TF, parse
 from exporter.sources.keras_file import from_keras
 from tests.support.exporter_models import SIDE, tiny_keras
 
@@ -94,9 +95,11 @@ def test_a_network_that_fails_on_its_images_is_refused_in_one_line():
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("mode", ["none", "tf", "torch", "caffe", "rescale"])
+@pytest.mark.parametrize(
+    "mode", ["none", "tf", "torch", "caffe", "rescale", "mean=1/2/3,order=bgr"]
+)
 def test_every_preprocessing_is_the_same_in_graph_and_reference(mode):
-    require_consistent(make_scorer(network(), PIXELS, mode=mode))
+    require_consistent(make_scorer(network(), PIXELS, mode=parse(mode)))
 
 
 def test_the_sources_own_preprocessing_is_used_for_the_reference():
@@ -106,7 +109,7 @@ def test_the_sources_own_preprocessing_is_used_for_the_reference():
         seen.append(len(pixels))
         return keras.applications.mobilenet_v2.preprocess_input(pixels)
 
-    make_scorer(replace(network(), preprocess="tf", preprocess_input=own), PIXELS)
+    make_scorer(replace(network(), preprocess=TF, preprocess_input=own), PIXELS)
     assert seen == [len(PIXELS)]
 
 
@@ -181,3 +184,18 @@ def test_a_source_that_takes_only_some_batch_sizes_is_told_from_a_broken_one():
     with pytest.raises(RefusedError, match="fails with 1, 3 images") as caught:
         make_scorer(replace(honest, predict=even_only), PIXELS)
     assert caught.value.step == "behaviour"
+
+
+def test_grey_networks_see_the_grey_of_colour_pictures():
+    layers = keras.layers
+    grey = from_keras(
+        keras.Sequential(
+            [keras.Input((SIDE, SIDE, 1)), layers.Flatten(), layers.Dense(3, activation="softmax")]
+        ),
+        SOURCE,
+    )
+    scorer = make_scorer(grey, PIXELS, mode=TF)
+    require_consistent(scorer)
+    assert scorer.score(tf.constant(PIXELS)).shape == (len(PIXELS), 3)
+    with pytest.raises(UsageError, match="takes grey pictures"):
+        make_scorer(grey, PIXELS, mode=parse("torch"))

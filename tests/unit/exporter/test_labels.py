@@ -37,13 +37,83 @@ def test_a_byte_order_mark_is_not_part_of_the_first_label(tmp_path):
     assert labels.read(write(tmp_path / "l", "\ufefftulip\nrose"))[0].label == "tulip"
 
 
+def test_class_indices_as_keras_generators_have_them_are_ordered_by_their_numbers(tmp_path):
+    file = write(tmp_path / "class_indices.json", '{"dog": 1, "cat": 0, "7": 2}')
+    assert [each.label for each in labels.read(file)] == ["cat", "dog", "7"]
+
+
+def test_folders_are_classes_in_the_order_of_image_dataset_from_directory(tmp_path):
+    for name in ("zebra", "Ant", "10", "9", ".cache"):
+        (tmp_path / name).mkdir()
+    write(tmp_path / "about.txt", "no class")
+    assert [each.label for each in labels.read(tmp_path)] == ["10", "9", "Ant", "zebra"]
+    with pytest.raises(UsageError, match="there is no folder in it; it takes one per class"):
+        labels.read(tmp_path / "zebra")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("l.csv", 'cat\n"dog, small"\n'),
+        ("l.csv", 'label\ncat\n"dog, small"\n'),
+        ("l.csv", '1,"dog, small"\n0,cat\n\n'),
+        ("l.csv", '"dog, small",1\ncat,0\n'),
+        ("l.csv", 'Class Name,index\n"dog, small",1\ncat,0\n'),
+        ("l.tsv", "index\tlabel\n1\tdog, small\n0\tcat\n"),
+    ],
+)
+def test_tables_are_read_with_and_without_names_of_columns(tmp_path, name, text):
+    assert [each.label for each in labels.read(write(tmp_path / name, text))] == [
+        "cat",
+        "dog, small",
+    ]
+
+
+def test_a_table_may_bring_outside_ids(tmp_path):
+    file = write(tmp_path / "l.csv", "index,wnid,label\n0,n01440764,tench\n1,,goldfish\n")
+    assert labels.read(file) == (ClassName("tench", "n01440764"), ClassName("goldfish"))
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "is empty"),
+        ("index,label\n0,cat\n2,dog\n", "class 1 is missing"),
+        ("0,cat\n0,dog\n", "class 0 is there twice"),
+        ("index,label\n0,cat\n1,\n", "row 3 has no label"),
+        ("index,label\nnone,cat\n", "'none' is no class index"),
+        ("shark, great white\nray\n", "neither a label, nor an index and a label; quote"),
+        ("a,b\nc,d\n", "neither a label"),
+    ],
+)
+def test_a_table_that_would_shift_labels_is_refused(tmp_path, text, complaint):
+    with pytest.raises(UsageError, match=complaint):
+        labels.read(write(tmp_path / "labels.csv", text))
+
+
+def test_a_list_with_commas_is_labels_unless_a_file_has_that_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert [each.label for each in labels.read("cat, dog")] == ["cat", "dog"]
+    write(tmp_path / "cat,dog", "tulip\nrose\n")
+    assert [each.label for each in labels.read("cat,dog")] == ["tulip", "rose"]
+    with pytest.raises(UsageError, match="label 2 of the list is empty"):
+        labels.read("cat,,dog")
+
+
+def test_commas_within_lines_of_text_are_part_of_the_label(tmp_path):
+    file = write(tmp_path / "labels.txt", "great white shark, white shark\nray\n")
+    assert labels.read(file)[0].label == "great white shark, white shark"
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
         ("", "is empty"),
         ("cat\n\ndog\n", "line 2 is empty"),
         ('{"0": "cat", "2": "dog"}', "class 1 of 2 is missing"),
-        ('{"0": 7}', "neither"),
+        ('{"cat": 0, "dog": 2}', "class 1 is missing"),
+        ('{"cat": 1, "dog": 1}', "class 0 is missing"),
+        ('{"0": true}', "neither"),
         ('["cat",', "not JSON"),
         ('[["n1", "cat", "feline"]]', "neither"),
     ],

@@ -24,7 +24,7 @@ def test_a_value_out_of_bounds_is_named_with_its_variable(monkeypatch):
 @pytest.mark.parametrize(("name", "field"), Settings.model_fields.items())
 def test_each_is_described_and_documented_with_its_default(name, field):
     assert field.description
-    default = f"`{field.default}`" if field.default != "" else "(empty)"
+    default = f"`{field.default}`" if field.default not in {"", None} else "(empty)"
     assert f"| `EXPORTER_{name.upper()}` | {default} |" in PAGE.read_text(encoding="utf-8")
 
 
