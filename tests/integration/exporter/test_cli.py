@@ -67,6 +67,10 @@ def test_help_of_export_shows_examples_and_every_source():
             "error: --parity-bound 0: write a number above 0 and up to 1, such as 1e-4",
         ),
         (("export", "--keras", "m.keras", "--parity-bound", "nan"), "--parity-bound nan: write"),
+        (
+            ("export", "--keras", "m.keras", "--encoded-parity-bound", "2"),
+            "--encoded-parity-bound 2: write a number above 0",
+        ),
         (("verify", "m", "--bound", "0"), "error: --bound 0: write a number above 0 and up to 1"),
         (("verify", "m", "--bound", "1.5"), "--bound 1.5: write"),
         (("inspect", "nothing"), "there is no version of 'nothing' below models"),
