@@ -81,6 +81,10 @@ def test_help_of_export_shows_examples_and_every_source():
         (("export", "--keras", "m", "--eval-dir", "x", "--against", "3"), "say both"),
         (("evaluate", "m", "/nowhere"), "error: /nowhere: there is no such folder or list"),
         (("evaluate", "m", "/usr/bin"), "neither class folders with pictures nor"),
+        (
+            ("export", "--keras", "m.keras", "--encoded-parity-bound", "2"),
+            "--encoded-parity-bound 2: write a number above 0",
+        ),
         (("verify", "m", "--bound", "0"), "error: --bound 0: write a number above 0 and up to 1"),
         (("verify", "m", "--bound", "1.5"), "--bound 1.5: write"),
         (("label", "m", "stable"), "'stable': write LABEL=VERSION such as stable=3"),

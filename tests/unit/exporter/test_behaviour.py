@@ -134,10 +134,11 @@ def influenced(weight):
     [
         lambda images: images.mean() / 1e4,
         lambda images: len(images) / 1e3,
+        lambda images: (len(images) == 2) / 1e3,
         lambda images: np.arange(len(images))[:, np.newaxis] / 1e3,
         lambda images: float((images == 255).all(axis=(1, 2, 3)).any()) / 1e3,
     ],
-    ids=["mean", "size", "place", "a white neighbour"],
+    ids=["mean", "size", "two", "place", "a white neighbour"],
 )
 def test_neighbours_that_change_an_answer(weight):
     refused(influenced(weight), "company", "one image of a batch changes another's")
