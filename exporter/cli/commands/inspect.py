@@ -61,7 +61,7 @@ def _card_lines(card: ModelCard) -> list[str]:
         f"classes      {len(card.classes)}, {card.task}, top {card.k}: {labels}",
         (
             f"image        {image.height}x{image.width}, {image.fit}, {image.filter}, "
-            f"preprocess {card.preprocess}"
+            f"{_sampling(card)}preprocess {card.preprocess}"
         ),
         (
             f"graph        {'frozen' if card.is_frozen else 'with variables'}, {card.precision}"
@@ -92,3 +92,9 @@ def _files_line(description: dict[str, Any]) -> str:
         return "files        no MANIFEST.json: not exported by us"
     state = "changed since" if description["changes"] else "unchanged"
     return f"files        {len(description['files'])}, {state}"
+
+
+def _sampling(card: ModelCard) -> str:
+    """What is unusual about the pixels."""
+    points = "" if card.image.antialias else "no antialias, "
+    return points + ("grey, " if card.is_grey else "")
