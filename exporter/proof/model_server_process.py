@@ -7,7 +7,6 @@ starting ──status AVAILABLE──► ready ──leaving the context──�
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
 import signal
@@ -22,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
+from exporter.children import dying_with_us
 from exporter.errors import FailedError, RefusedError
 from protocol.blocking import BlockingClient
 from protocol.client import ProtocolError
@@ -33,18 +33,6 @@ _STOP_TIMEOUT_SECONDS: Final = 10.0
 _LOG_TAIL_LINES: Final = 3
 _START_ATTEMPTS: Final = 3
 _LOAD_ONCE: Final = ("--max_num_load_retries=0", "--load_retry_interval_micros=0")
-
-# The child asks Linux to be killed with its parent: even SIGKILL of the exporter leaves no server
-# behind. Elsewhere the call does not exist and the exporter's own clean-up has to do.
-_DIE_WITH_PARENT: Final = """
-import ctypes, os, sys
-prctl = getattr(ctypes.CDLL(None), "prctl", None)
-if prctl is not None:
-    prctl(1, 9)
-    if os.getppid() != int(sys.argv[1]):
-        sys.exit(1)
-os.execvp(sys.argv[2], sys.argv[2:])
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +112,9 @@ def _start(
 
 
 def _spawn(command: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
-    guard = [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid())]
     try:
         return subprocess.Popen(  # noqa: S603 - the operator's own command
-            [*guard, *command],
+            dying_with_us(command),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -39,6 +39,20 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
         Path | None,
         typer.Option(help="A TensorFlow SavedModel folder.", rich_help_panel=_SOURCE_PANEL),
     ] = None,
+    onnx: Annotated[
+        Path | None,
+        typer.Option(
+            help="An ONNX classifier of [N,3,H,W] or [N,H,W,3] (extra: onnx).",
+            rich_help_panel=_SOURCE_PANEL,
+        ),
+    ] = None,
+    torch: Annotated[
+        Path | None,
+        typer.Option(
+            help="A PyTorch program: FILE.pt2 of torch.export.save. Runs its code: trust it first.",
+            rich_help_panel=_SOURCE_PANEL,
+        ),
+    ] = None,
     weights: Annotated[
         str | None,
         typer.Option(
@@ -146,13 +160,19 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
       python -m exporter export --keras flowers.keras --labels flowers.txt --name flowers
 
       python -m exporter export --saved-model exported/ --preprocess tf --image-size 224
+
+      python -m exporter export --onnx resnet18.onnx --preprocess torch --labels imagenet
     """
-    if sum(each is not None for each in (application, keras, saved_model)) != 1:
-        raise UsageError("name exactly one of --application, --keras and --saved-model")
+    if sum(each is not None for each in (application, keras, saved_model, onnx, torch)) != 1:
+        raise UsageError(
+            "name exactly one of --application, --keras, --saved-model, --onnx and --torch"
+        )
     if weights and not application:
         raise UsageError("--weights goes with --application; the other sources bring their own")
-    if (signature or input_name or output_name) and not saved_model:
-        raise UsageError("--signature, --input and --output go with --saved-model")
+    if (signature or input_name) and not saved_model:
+        raise UsageError("--signature and --input go with --saved-model")
+    if output_name and not (saved_model or onnx or torch):
+        raise UsageError("--output goes with --saved-model, --onnx and --torch")
     settings = load_settings()
     size = _parse_size(image_size)
 
@@ -164,6 +184,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
         application=application,
         keras_file=keras,
         saved_model=saved_model,
+        onnx_file=onnx,
+        torch_file=torch,
         weights=weights or "imagenet",
         image_size=size,
         labels=labels,
