@@ -53,7 +53,7 @@ def test_help_of_export_shows_examples_and_every_source():
     [
         (("export", "--freeze", "maybe"), "maybe"),
         (("export", "--version", "-1"), "greater than or equal to 0"),
-        (("export",), "name exactly one of --application, --keras and --saved-model"),
+        (("export",), "name exactly one of --application, --keras, --saved-model, --onnx"),
         (("export", "--keras", "m.keras", "--application", "VGG16"), "name exactly one of"),
         (("export", "--keras", "m.keras", "--image-size", "big"), "--image-size big: write 224"),
         (("export", "--keras", "m.keras", "--image-size", "1x2x3"), "1x2x3: write 224"),

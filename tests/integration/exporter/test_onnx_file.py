@@ -5,17 +5,15 @@ import signal
 import subprocess
 import sys
 import time
-from io import BytesIO
 
 import numpy as np
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper
-from PIL import Image
 
 from exporter.errors import FailedError, RefusedError, UsageError
 from exporter.export import export
-from exporter.options import ExportOptions, GoldenFile
+from exporter.options import ExportOptions
 from exporter.progress import SilentReporter
 from exporter.proof import goldens
 from exporter.settings import Settings
@@ -24,15 +22,9 @@ from exporter.sources.conversion_packages import require_packages
 from exporter.sources.onnx_file import load_onnx
 from tests.support.efficientnet_lite import efficientnet_lite0
 from tests.support.onnx_models import CLASSES, SIDE, save_onnx, tiny_onnx
+from tests.support.photographs import ACCEPTABLE, photograph_files
 
 PATIENCE_SECONDS = 240
-ACCEPTABLE = {  # ImageNet's indices of what a person would call the photograph
-    "chelsea": {281: "tabby", 282: "tiger cat", 285: "Egyptian cat"},
-    "coffee": {967: "espresso", 968: "cup", 504: "coffee mug"},
-    "rocket": {657: "missile", 744: "projectile"},
-    "china": {698: "palace", 832: "stupa", 663: "monastery", 538: "dome"},
-    "flower": {985: "daisy"},
-}
 
 
 def load(path, **options):
@@ -154,21 +146,6 @@ def test_ctrl_c_during_a_conversion_leaves_nothing_behind(tmp_path):
     assert not models.exists()
 
 
-def photographs():
-    from skimage import data  # noqa: PLC0415 - not every test wants it
-    from sklearn.datasets import load_sample_image  # noqa: PLC0415 - as above
-
-    for name in ACCEPTABLE:
-        is_from_sklearn = name in {"china", "flower"}
-        yield load_sample_image(f"{name}.jpg") if is_from_sklearn else getattr(data, name)()
-
-
-def as_png(picture):
-    buffer = BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG")
-    return GoldenFile(".png", buffer.getvalue())
-
-
 @pytest.mark.slow
 def test_real_weights_see_in_photographs_what_a_person_sees(tmp_path):
     """EfficientNet-Lite0: from PyTorch's weights to a version that a model server answers."""
@@ -178,7 +155,7 @@ def test_real_weights_see_in_photographs_what_a_person_sees(tmp_path):
         base_path=tmp_path / "models",
         image={"fit": "center_crop", "crop_fraction": 0.875, "filter": "bicubic"},
         preprocess="none",
-        golden_files=tuple(as_png(picture) for picture in photographs()),
+        golden_files=photograph_files(),
         parity_bound=1e-4,
     )
     published = export(lambda _: load(file), options, Settings(max_batch_size=1), SilentReporter())
