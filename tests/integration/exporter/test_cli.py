@@ -61,7 +61,8 @@ def test_help_of_export_shows_examples_and_every_source():
             ("export", "--keras", "m.keras", "--weights", "none"),
             "--weights goes with --application",
         ),
-        (("export", "--keras", "m.keras", "--input", "x"), "--input and --output go with"),
+        (("export", "--keras", "m.keras", "--input", "x"), "--signature and --input go with"),
+        (("export", "--keras", "m.keras", "--output", "x"), "--output goes with --saved-model, --"),
         (
             ("export", "--keras", "m.keras", "--parity-bound", "0"),
             "error: --parity-bound 0: write a number above 0 and up to 1, such as 1e-4",

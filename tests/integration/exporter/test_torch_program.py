@@ -33,7 +33,7 @@ def test_an_interpreter_without_pytorch_is_told_what_to_install(tmp_path):
         pytest.skip("this environment has PyTorch")
     with pytest.raises(FailedError, match=r"No module named 'torch'.*EXPORTER_TORCH_PYTHON"):
         load_torch(file, python=sys.executable, timeout_seconds=PATIENCE_SECONDS)
-    with pytest.raises(FailedError, match="process ended.*No such file"):
+    with pytest.raises(FailedError, match=r"process ended.*No such file"):
         load_torch(file, python="/no/such/python", timeout_seconds=PATIENCE_SECONDS)
 
 
