@@ -22,6 +22,8 @@ from exporter.sources.onnx_graph import Layout
 
 Predict = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
 
+NO_TELEMETRY: Final = {"ORT_DISABLE_TELEMETRY": "1"}
+"""Since 1.32 ONNX Runtime reports its use over HTTPS unless the environment says no."""
 _CONVERTER: Final = Path(__file__).with_name("onnx_converter.py")
 _PROBES: Final = 3
 # Of the largest score. The gate has the last word; this tells a wrong layout from rounding.
@@ -94,7 +96,12 @@ def _run(
     command: list[str], scratch: Path, name: str, timeout_seconds: float, kinds: dict[str, str]
 ) -> None:
     log = scratch / "log"
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"}
+    environment = {
+        **os.environ,
+        **NO_TELEMETRY,
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+    }
     with log.open("wb") as output:
         try:
             done = subprocess.run(  # noqa: S603 - our own program

@@ -38,7 +38,7 @@ def convert(model_file: Path, layout: str, folder: Path) -> None:
 
     spec = tf.TensorSpec(model.inputs[0].shape, model.inputs[0].dtype, "images")
     module = tf.Module()
-    module.model = model
+    module.weights = list(model.variables)  # not the model: each of its layers would be traced
     module.scores = tf.function(scores, input_signature=[spec], autograph=False)
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     tf.saved_model.save(module, str(folder), options=options)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime
 import tensorflow as tf
 
 from contract.card import Source, SourceKind
 from exporter.errors import FailedError, UsageError, first_line
 from exporter.sources import onnx_graph
-from exporter.sources.conversion import Predict, convert, require_same_scores
+from exporter.sources.conversion import NO_TELEMETRY, Predict, convert, require_same_scores
 from exporter.sources.network import Network
 from exporter.sources.onnx_graph import OnnxImages
 
@@ -118,6 +118,9 @@ class _Runtime:
     """ONNX Runtime over the file as it is: float32 [N,H,W,3] to float32 [N,C]."""
 
     def __init__(self, path: Path, images: OnnxImages, output: str) -> None:
+        os.environ |= NO_TELEMETRY
+        import onnxruntime  # noqa: PLC0415 - it starts to report when it is imported
+
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _ERRORS_ONLY
         try:
