@@ -28,7 +28,7 @@ ARGS ?=
 COVERAGE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-docker lint format lock docs clean
+.PHONY: help run demo torch test test-docker lint format lock docs clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
@@ -40,6 +40,8 @@ run: $(VENV)/.run ## Serve a model: MODEL=digits|MobileNetV2|ResNet50|..., WEIGH
 
 demo: $(VENV)/.run ## Train and publish the handwritten-digits model
 	@$(BIN)/python -m exporter demo --base-path "$(MODELS)"
+
+torch: $(VENV)-torch/.torch ## Make an environment with PyTorch, for export --torch and its tests
 
 test: $(VENV)/.dev ## Run the tests; ARGS="..." goes to pytest
 	$(BIN)/python -m pytest -n $(JOBS) --no-loadscope-reorder -m "not docker" \
@@ -56,9 +58,9 @@ lint: $(VENV)/.dev ## Check style, types, layers, dependencies and generated fil
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(DEPTRY) app contract protocol $(OTHER_EXTRAS) exporter,plots,sign,serving,dev
+	$(DEPTRY) app contract protocol $(OTHER_EXTRAS) exporter,onnx,torch,plots,sign,serving,dev
 	$(DEPTRY) exporter contract protocol $(OTHER_EXTRAS) gateway,otel,sign,serving,dev
-	$(DEPTRY) serving protocol $(OTHER_EXTRAS) gateway,otel,exporter,plots,sign,dev --per-rule-ignores DEP004=httpx
+	$(DEPTRY) serving protocol $(OTHER_EXTRAS) gateway,otel,exporter,onnx,torch,plots,sign,dev --per-rule-ignores DEP004=httpx
 	$(BIN)/python scripts/generate_messages.py --check
 	$(BIN)/python scripts/generate_configuration.py --check
 
@@ -72,10 +74,12 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generat
 TENSORFLOW = requirements/tensorflow-cpu.in
 lock: $(VENV)/.dev ## Write the lock files again from pyproject.toml; UPGRADE=1 takes newer versions
 	$(LOCK) $(if $(UPGRADE),--upgrade) $(TENSORFLOW) --extra gateway --extra otel --extra exporter --extra serving \
-	--extra dev -o requirements/dev.lock
+	--extra onnx --extra dev -o requirements/dev.lock
 	$(LOCK) -c requirements/dev.lock --extra gateway -o requirements/gateway.lock
 	$(LOCK) -c requirements/dev.lock --extra gateway --extra otel -o requirements/otel.lock
 	$(LOCK) -c requirements/dev.lock $(TENSORFLOW) --extra exporter -o requirements/exporter.lock
+	$(LOCK) -c requirements/dev.lock $(TENSORFLOW) --extra exporter --extra onnx -o requirements/onnx.lock
+	$(LOCK) -c requirements/dev.lock requirements/torch.in --extra torch -o requirements/torch.lock
 	$(LOCK) -c requirements/dev.lock $(TENSORFLOW) --extra serving -o requirements/serving.lock
 	$(LOCK) -c requirements/dev.lock $(TENSORFLOW) --extra gateway --extra exporter --extra serving \
 	-o requirements/run.lock
@@ -99,3 +103,10 @@ $(VENV)/.dev: requirements/dev.lock | $(VENV)/bin/python
 	@echo "Installing what the tests need (about 500 MB, once) ..."
 	@$(PIP) install --quiet --require-hashes --no-deps -r $<
 	@touch $@ $(VENV)/.run
+
+# Apart from the rest: on Linux PyTorch's wheel brings CUDA along, and it must never meet TensorFlow.
+$(VENV)-torch/.torch: requirements/torch.lock
+	@test -x $(VENV)-torch/bin/python || $(PYTHON) -m venv $(VENV)-torch
+	@echo "Installing PyTorch (on x86-64 Linux 2.5 GB to fetch and 4 GB on disk, once) ..."
+	@$(VENV)-torch/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-deps -r $<
+	@touch $@

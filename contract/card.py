@@ -16,7 +16,7 @@ from contract.image_spec import ImageSpec
 Task = Literal["single_label", "multi_label"]
 """`single_label`: softmax, probabilities sum to 1. `multi_label`: one sigmoid per class."""
 
-SourceKind = Literal["application", "keras", "saved_model"]
+SourceKind = Literal["application", "keras", "saved_model", "onnx", "torch"]
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 

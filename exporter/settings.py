@@ -42,6 +42,14 @@ class Settings(BaseSettings):
     read_timeout_seconds: Seconds = Field(
         default=30.0, description="How long a running download may stall."
     )
+    conversion_timeout_seconds: Seconds = Field(
+        default=900.0, description="How long the conversion of an ONNX or PyTorch model may take."
+    )
+    torch_python: str = Field(
+        default="",
+        description="Python interpreter whose environment holds PyTorch, onnx and onnxscript, for "
+        "`--torch`; empty: the exporter's own.",
+    )
     model_server: str = Field(
         default="",
         description="Command of the model server that the gate starts, without flags; empty: "

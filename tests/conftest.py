@@ -1,8 +1,9 @@
 """Options that turn skips into failures, where a missing tool would hide a missing check."""
 
+import os
 import shutil
 import signal
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -53,6 +54,11 @@ def pytest_addoption(parser):
             help=f"fail, not skip, when none of {', '.join(programs)} is installed",
         )
     group.addoption(
+        "--require-torch",
+        action="store_true",
+        help="fail, not skip, when there is no environment with PyTorch (make torch)",
+    )
+    group.addoption(
         "--require-docker",
         action="store_true",
         help="fail, not skip, when no Docker engine answers (tests/docker)",
@@ -72,6 +78,19 @@ def program(request, name):
             return path
     message = f"no {name} here (looked for {', '.join(REQUIREMENTS[name])})"
     if request.config.getoption(f"--require-{name}"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def torch_python(request):
+    """An interpreter with PyTorch: EXPORTER_TORCH_PYTHON, or what `make torch` has made."""
+    made = Path(__file__).parents[1] / ".venv-torch" / "bin" / "python"
+    path = os.environ.get("EXPORTER_TORCH_PYTHON") or str(made)
+    if Path(path).exists():
+        return path
+    message = f"no PyTorch here ({path}): make torch"
+    if request.config.getoption("--require-torch"):
         pytest.fail(message)
     pytest.skip(message)
 

@@ -34,6 +34,20 @@ SavedModel = Annotated[
     Path | None,
     typer.Option(help="A TensorFlow SavedModel folder.", rich_help_panel=SOURCE_PANEL),
 ]
+Onnx = Annotated[
+    Path | None,
+    typer.Option(
+        help="An ONNX classifier of [N,3,H,W] or [N,H,W,3] (extra: onnx).",
+        rich_help_panel=SOURCE_PANEL,
+    ),
+]
+Torch = Annotated[
+    Path | None,
+    typer.Option(
+        help="A PyTorch program: FILE.pt2 of torch.export.save. Runs its code: trust it first.",
+        rich_help_panel=SOURCE_PANEL,
+    ),
+]
 Weights = Annotated[
     str | None,
     typer.Option(

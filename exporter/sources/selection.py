@@ -2,8 +2,11 @@
 
 # ruff: noqa: PLC0415 - what needs TensorFlow is imported when a source is loaded
 
+# ruff: noqa: PLC0415 - ONNX's packages are an extra, which most installations lack
+
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -53,6 +56,25 @@ class Selected:
             from exporter.sources.saved_model import load_saved_model
 
             return load_saved_model(files.saved_model, names, self.options.allowed_ops)
+        if files.onnx_file is not None:
+            from exporter.sources.onnx_file import load_onnx
+
+            return load_onnx(
+                files.onnx_file,
+                output=names.output,
+                image_size=self.options.image_size,
+                timeout_seconds=self.settings.conversion_timeout_seconds,
+            )
+        if files.torch_file is not None:
+            from exporter.sources.torch_program import load_torch
+
+            return load_torch(
+                files.torch_file,
+                output=names.output,
+                image_size=self.options.image_size,
+                python=self.settings.torch_python or sys.executable,
+                timeout_seconds=self.settings.conversion_timeout_seconds,
+            )
         return self._application(str(files.application), report)
 
     def _application(self, name: str, report: Reporter) -> Network:

@@ -12,6 +12,7 @@ import h5py  # type: ignore[import-untyped]  # ships no types
 from exporter.errors import UsageError
 from exporter.options import IMAGENET
 from exporter.sources import custom_objects, untrusted
+from exporter.sources.conversion_packages import require_packages
 
 NO_WEIGHTS: Final = "none"
 
@@ -23,6 +24,8 @@ class SourceFiles:
     application: str | None = None
     keras_file: Path | None = None
     saved_model: Path | None = None
+    onnx_file: Path | None = None
+    torch_file: Path | None = None
     weights: str = IMAGENET
     custom_objects: Path | None = None
     """Python code that a Keras file is made of."""
@@ -33,6 +36,9 @@ class SourceFiles:
             return as_name(self.keras_file.stem)
         if self.saved_model is not None:
             return name_of_saved_model(self.saved_model)
+        converted = self.onnx_file or self.torch_file
+        if converted is not None:
+            return as_name(converted.stem)
         return str(self.application).lower()
 
     def require_present(self) -> None:
@@ -47,6 +53,12 @@ class SourceFiles:
             require_keras_file(self.keras_file)
         elif self.saved_model is not None:
             require_saved_model(self.saved_model)
+        elif self.onnx_file is not None:
+            require_packages("--onnx")
+            require_file("--onnx", self.onnx_file)
+        elif self.torch_file is not None:
+            require_packages("--torch")
+            require_file("--torch", self.torch_file)
         else:
             weights_file(self.weights)
 
@@ -56,17 +68,34 @@ class SourceFiles:
         Raises:
             RefusedError: it claims more than it holds, or than the limit.
         """
-        path = self.keras_file or (None if self.saved_model else weights_file(self.weights))
+        is_other = self.saved_model or self.onnx_file or self.torch_file
+        path = self.keras_file or (None if is_other else weights_file(self.weights))
         if path is not None:
             untrusted.require_harmless(path, max_bytes)
 
     def size_bytes(self) -> int | None:
         """Of everything that holds weights; None: they are not here yet, or random."""
-        path = self.keras_file or self.saved_model or weights_file(self.weights)
+        path = (
+            self.keras_file
+            or self.saved_model
+            or self.onnx_file
+            or self.torch_file
+            or weights_file(self.weights)
+        )
         if path is None:
             return None
         files = [path] if path.is_file() else path.rglob("*")
         return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def require_file(option: str, path: Path) -> None:
+    """Refuse what is not there.
+
+    Raises:
+        UsageError: there is no such file.
+    """
+    if not path.is_file():
+        raise UsageError(f"{option} {path}: there is no such file")
 
 
 def require_keras_file(path: Path) -> None:
@@ -80,7 +109,7 @@ def require_keras_file(path: Path) -> None:
     if path.suffix not in {".keras", ".h5", ".hdf5"}:
         raise UsageError(
             f"--keras {path}: Keras files end in .keras or .h5; "
-            "convert other formats (ONNX, PyTorch, TFLite) first, or use --saved-model DIR"
+            "other formats: --onnx FILE, --torch FILE.pt2, --saved-model DIR"
         )
     if _holds_weights_only(path):
         raise UsageError(

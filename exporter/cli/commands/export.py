@@ -36,6 +36,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
     application: option.Application = None,
     keras: option.Keras = None,
     saved_model: option.SavedModel = None,
+    onnx: option.Onnx = None,
+    torch: option.Torch = None,
     weights: option.Weights = None,
     labels: option.Labels = None,
     task: option.Task = "auto",
@@ -82,16 +84,22 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
 
       python -m exporter export --saved-model exported/ --preprocess tf --image-size 224
 
+      python -m exporter export --onnx resnet18.onnx --preprocess torch --labels imagenet
+
       python -m exporter export --keras flowers.keras --eval-dir test/ --min-accuracy 0.9
     """
-    if sum(each is not None for each in (application, keras, saved_model)) != 1:
-        raise UsageError("name exactly one of --application, --keras and --saved-model")
+    if sum(each is not None for each in (application, keras, saved_model, onnx, torch)) != 1:
+        raise UsageError(
+            "name exactly one of --application, --keras, --saved-model, --onnx and --torch"
+        )
     if weights is not None and not application:
         raise UsageError("--weights goes with --application; the other sources bring their own")
     if signature and not saved_model:
         raise UsageError("--signature goes with --saved-model")
     if (input_name or output_name) and application:
-        raise UsageError("--input and --output go with --keras and --saved-model")
+        raise UsageError("--input and --output go with the other sources; an application has one")
+    if input_name and (onnx or torch):
+        raise UsageError("--input goes with --keras and --saved-model")
     if custom_objects and not keras:
         raise UsageError("--custom-objects goes with --keras")
     if precision == "bfloat16" and freeze == "never":
@@ -108,6 +116,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
         application=application,
         keras_file=keras,
         saved_model=saved_model,
+        onnx_file=onnx,
+        torch_file=torch,
         weights=IMAGENET if weights is None else weights,
         custom_objects=custom_objects,
     )

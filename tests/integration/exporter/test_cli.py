@@ -57,7 +57,7 @@ def test_help_of_export_shows_examples_and_every_source():
     [
         (("export", "--freeze", "maybe"), "maybe"),
         (("export", "--version", "-1"), "greater than or equal to 0"),
-        (("export",), "name exactly one of --application, --keras and --saved-model"),
+        (("export",), "name exactly one of --application, --keras, --saved-model, --onnx"),
         (("export", "--keras", "m.keras", "--application", "VGG16"), "name exactly one of"),
         (("export", "--keras", "m.keras", "--image-size", "big"), "--image-size big: write 224"),
         (("export", "--keras", "m.keras", "--image-size", "1x2x3"), "1x2x3: write 224"),
@@ -66,6 +66,7 @@ def test_help_of_export_shows_examples_and_every_source():
             "--weights goes with --application",
         ),
         (("export", "--application", "VGG16", "--input", "x"), "--input and --output go with"),
+        (("export", "--onnx", "m.onnx", "--input", "x"), "--input goes with"),
         (("export", "--keras", "m.keras", "--signature", "x"), "--signature goes with --saved"),
         (("export", "--saved-model", "m", "--custom-objects", "m.py"), "goes with --keras"),
         (("export", "--keras", "m.keras", "--preprocess", "scale=0"), "so it must not be 0"),
