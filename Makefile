@@ -74,7 +74,7 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generat
 TENSORFLOW = requirements/tensorflow-cpu.in
 lock: $(VENV)/.dev ## Write the lock files again from pyproject.toml; UPGRADE=1 takes newer versions
 	$(LOCK) $(if $(UPGRADE),--upgrade) $(TENSORFLOW) --extra gateway --extra otel --extra exporter --extra serving \
-	--extra onnx --extra dev -o requirements/dev.lock
+	--extra onnx --extra sign --extra dev -o requirements/dev.lock
 	$(LOCK) -c requirements/dev.lock --extra gateway -o requirements/gateway.lock
 	$(LOCK) -c requirements/dev.lock --extra gateway --extra otel -o requirements/otel.lock
 	$(LOCK) -c requirements/dev.lock $(TENSORFLOW) --extra exporter -o requirements/exporter.lock
@@ -100,7 +100,7 @@ $(VENV)/.run: requirements/run.lock | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.lock | $(VENV)/bin/python
-	@echo "Installing what the tests need (about 500 MB, once) ..."
+	@echo "Installing what the tests need (about 650 MB, once) ..."
 	@$(PIP) install --quiet --require-hashes --no-deps -r $<
 	@touch $@ $(VENV)/.run
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from exporter.built import Built
-from exporter.child import spawn, stop
+from exporter.children import spawn, stop
 from exporter.errors import ExporterError, FailedError
 from exporter.options import ExportOptions
 from exporter.progress import Reporter

@@ -1,10 +1,17 @@
-"""Child processes that never outlive the exporter."""
+"""Processes of ours that must not outlive us."""
 
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
-from typing import Final
+from collections.abc import Mapping
+from typing import IO, Final
+
+from exporter.errors import FailedError
+
+_STOP_TIMEOUT_SECONDS: Final = 10.0
 
 # The child asks Linux to be killed with its parent: even SIGKILL of the exporter leaves nothing
 # behind. Elsewhere the call does not exist and the exporter's own clean-up has to do.
@@ -22,3 +29,47 @@ os.execvp(sys.argv[2], sys.argv[2:])
 def dying_with_us(command: list[str]) -> list[str]:
     """The command that runs `command` for as long as this process lives."""
     return [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()), *command]
+
+
+def spawn(
+    command: list[str],
+    *,
+    output: IO[bytes] | None = None,
+    environment: Mapping[str, str] | None = None,
+    keep_open: int | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a process that dies with this one and does not hear of a Ctrl-C.
+
+    Args:
+        command: program and arguments.
+        output: where both its outputs go; None: where ours go.
+        environment: set on top of ours, unless somebody has set the same.
+        keep_open: a file descriptor that it inherits.
+
+    Raises:
+        FailedError: there is no such program.
+    """
+    try:
+        return subprocess.Popen(  # noqa: S603 - ours, or the operator's own command
+            dying_with_us(command),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT if output else None,
+            env={**(environment or {}), **os.environ},
+            pass_fds=() if keep_open is None else (keep_open,),
+            process_group=0,  # a Ctrl-C is ours to handle
+        )
+    except OSError as error:
+        raise FailedError(f"cannot start {command[0]}: {error}") from error
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End it, gently at first; done when it is gone."""
+    if process.poll() is not None:
+        return
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(_STOP_TIMEOUT_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from exporter.child import spawn, stop
+from exporter.children import spawn, stop
 from exporter.errors import ExporterError, FailedError, RefusedError
 from exporter.proof.server_log import ServerLog
 from protocol.blocking import BlockingClient
