@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import traceback
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -29,9 +30,6 @@ from exporter.settings import Settings
 from exporter.sources.loading import Load
 from exporter.store import volume
 
-# The child's memory maps and unmaps weights by the hundred megabytes: glibc would keep blocks of up
-# to 32 MB for itself once it has seen one freed.
-_ENVIRONMENT: Final = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_ARENA_MAX": "2"}
 _RESULT: Final = "result"
 _ERROR: Final = "error"
 
@@ -46,10 +44,11 @@ def build_apart(
         OSError: as the build's: a full disk, a folder that is not ours.
     """
     ours, theirs = (Connection(each.detach()) for each in socket.socketpair())
-    with ours:
+    # Temporary files of the child, which may be killed, are ours to remove.
+    with ours, tempfile.TemporaryDirectory(prefix="sightserve-") as scratch:
         with theirs:
             command = [sys.executable, "-m", "exporter.build_process", str(theirs.fileno())]
-            process = spawn(command, environment=_ENVIRONMENT, keep_open=theirs.fileno())
+            process = spawn(command, environment={"TMPDIR": scratch}, keep_open=theirs.fileno())
         try:
             ours.send((load, options, settings, version_path))
             return _listen(ours, report)

@@ -13,6 +13,10 @@ from exporter.errors import FailedError
 
 _STOP_TIMEOUT_SECONDS: Final = 10.0
 
+# Weights come and go by the hundred megabytes: glibc would keep blocks of up to 32 MB for itself
+# once it has seen one freed, in an arena per thread.
+_FRUGAL: Final = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_ARENA_MAX": "2"}
+
 # The child asks Linux to be killed with its parent: even SIGKILL of the exporter leaves nothing
 # behind. Elsewhere the call does not exist and the exporter's own clean-up has to do.
 _DIE_WITH_PARENT: Final = """
@@ -43,7 +47,7 @@ def spawn(
     Args:
         command: program and arguments.
         output: where both its outputs go; None: where ours go.
-        environment: set on top of ours, unless somebody has set the same.
+        environment: set on top of ours.
         keep_open: a file descriptor that it inherits.
 
     Raises:
@@ -55,7 +59,7 @@ def spawn(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT if output else None,
-            env={**(environment or {}), **os.environ},
+            env={**_FRUGAL, **os.environ, **(environment or {})},
             pass_fds=() if keep_open is None else (keep_open,),
             process_group=0,  # a Ctrl-C is ours to handle
         )

@@ -66,7 +66,8 @@ def parse_size(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
     parts = text.lower().split("x")
-    sides = [int(part) for part in parts if part.isascii() and part.isdigit() and int(part) > 0]
+    digits = [part for part in parts if part.isascii() and part.isdigit() and len(part) <= 9]  # noqa: PLR2004 - no side has more
+    sides = [int(part) for part in digits if int(part) > 0]
     if len(sides) != len(parts) or len(sides) > 2:  # noqa: PLR2004 - height and width
         raise UsageError(f"--image-size {text}: write 224 or 224x320 (height x width)")
     return (sides[0], sides[-1])

@@ -31,7 +31,9 @@ def trace_network(network: Network, image: ImageSpec) -> Any:
     Raises:
         RefusedError: it cannot be traced.
     """
-    spec = tf.TensorSpec([None, image.height, image.width, 3], network.dtype, "images")
+    spec = tf.TensorSpec(
+        [None, image.height, image.width, network.channels], network.dtype, "images"
+    )
     function = tf.function(network.call, input_signature=[spec], autograph=False)
     try:
         return function.get_concrete_function()

@@ -87,6 +87,8 @@ def count_parameters(concrete: Any) -> int:
     """Elements of all variables, and of all constants of a floating type that are no scalars."""
     definition = concrete.graph.as_graph_def()
     nodes = [*definition.node, *(n for each in definition.library.function for n in each.node_def)]
+    # In a version of ours the network's nodes have a name; what decodes files beside it has none.
+    nodes = [node for node in nodes if node.name.startswith("network/")] or nodes
     shapes = [node.attr["value"].tensor.tensor_shape for node in nodes if _is_weight(node)]
     constants = sum(_elements([dim.size for dim in shape.dim]) for shape in shapes)
     return constants + sum(_elements(variable.shape) for variable in concrete.variables)

@@ -32,8 +32,6 @@ from protocol.models import State, VersionStatus
 _POLL_SECONDS: Final = 0.1
 _STATUS_TIMEOUT_SECONDS: Final = 5.0
 _START_ATTEMPTS: Final = 3
-# Where glibc is the allocator: give large blocks back when they are freed, and keep few arenas.
-_ENVIRONMENT: Final = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_ARENA_MAX": "2"}
 _LOAD_ONCE: Final = ("--max_num_load_retries=0", "--load_retry_interval_micros=0")
 
 _STEP: Final = "model server"
@@ -115,7 +113,7 @@ def _start(
         grpc_port, rest_port = _free_ports()
         endpoints = Endpoints(f"grpc://127.0.0.1:{grpc_port}", f"http://127.0.0.1:{rest_port}")
         where = serving_flags(base_path, model_name, grpc_port=grpc_port, rest_port=rest_port)
-        process = spawn([*command, *where, *flags], output=log.file, environment=_ENVIRONMENT)
+        process = spawn([*command, *where, *flags], output=log.file)
         try:
             if _becomes_available(process, endpoints, model_name, log, deadline):
                 return process, endpoints

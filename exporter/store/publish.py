@@ -17,7 +17,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -80,6 +80,7 @@ def staging(model_path: Path) -> Iterator[Staging]:
     Raises:
         FailedError: the folder cannot be written or locked, or the volume ran full.
     """
+    had_base_path = model_path.parent.exists()
     with interruption.held():
         path, descriptor = _claim_or_fail(model_path)
     try:
@@ -91,6 +92,8 @@ def staging(model_path: Path) -> Iterator[Staging]:
             shutil.rmtree(path, ignore_errors=True)
             os.close(descriptor)
             _remove_if_empty(model_path)
+            if not had_base_path:
+                _remove_folder_if_empty(model_path.parent)
 
 
 def remove(model_path: Path, version: int) -> None:
@@ -174,11 +177,14 @@ def _is_same(descriptor: int, path: Path) -> bool:
 
 def _remove_if_empty(model_path: Path) -> None:
     """A failed first export leaves no empty model behind; rmdir takes nothing but empty folders."""
-    try:
-        with _locked(model_path):
+    if model_path.exists():
+        with suppress(OSError), _locked(model_path):
             model_path.rmdir()
-    except OSError:
-        return
+
+
+def _remove_folder_if_empty(path: Path) -> None:
+    with suppress(OSError):
+        path.rmdir()
 
 
 def _flush(folder: Path) -> None:

@@ -120,15 +120,14 @@ class _Builder:
 
 
 def efficientnet_lite0() -> Any:
-    """The model, [N,3,224,224] of 0..255 to logits [N,1000]; (x - 127) / 128 is inside."""
+    """The model, [N,3,224,224] of (x - 127) / 128 to logits [N,1000]."""
     from onnx import TensorProto, helper  # noqa: PLC0415
 
     weights = read_weights()
     build = _Builder(weights)
-    for name, value in (("zero", 0), ("six", 6), ("middle", 127), ("scale", 128)):
+    for name, value in (("zero", 0), ("six", 6)):
         build.constant(name, np.array(value, np.float32))
-    x = build.add("Div", [build.add("Sub", ["images", "middle"]), "scale"])
-    x = build.convolution(x, "_conv_stem", "_bn0", stride=2)
+    x = build.convolution("images", "_conv_stem", "_bn0", stride=2)
     for index, stride in enumerate(_STRIDES):
         x = build.block(x, index, stride)
     x = build.convolution(x, "_conv_head", "_bn1")

@@ -24,7 +24,7 @@ from exporter.sources.keras_file import load_keras
 
 def main() -> None:
     file, base_path = Path(sys.argv[1]), Path(sys.argv[2])
-    gate.prove = lambda *_: []
+    gate.prove = lambda *_, **__: []
     for _ in sys.stdin:
         warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of fork in threads
         child = os.fork()

@@ -50,7 +50,7 @@ def _run(order: dict[str, Any]) -> None:
         os.closerange(3, 64)  # pipes of the parent
         sys.argv = ["exporter", *order["arguments"]]
         if not order["has_gate"]:
-            gate.prove = lambda *_: []
+            gate.prove = lambda *_, **__: []
         export_command.build_apart = export.build_here  # a process of its own would import anew
         with interruption.told():
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD_BACK)

@@ -15,6 +15,7 @@ from exporter.options import ExportOptions
 from exporter.progress import SilentReporter
 from exporter.settings import Settings
 from exporter.sources.selection import Selected, SourceOptions
+from exporter.sources.source_files import SourceFiles
 from exporter.store import inventory
 from tests.support.processes import wait_until
 
@@ -57,7 +58,9 @@ def children():
 
 def test_it_builds_and_tells_its_steps(tiny, tmp_path):
     steps = Steps()
-    lines = run(Selected(SourceOptions(keras_file=tiny[1]), Settings()), tmp_path, steps)
+    lines = run(
+        Selected(SourceOptions(files=SourceFiles(keras_file=tiny[1])), Settings()), tmp_path, steps
+    )
     assert "loading the source" in steps.texts
     assert "writing the staged version" in steps.texts
     assert "parity" in {line.step for line in lines}
@@ -72,9 +75,8 @@ def test_refusals_keep_their_kind_and_step(tmp_path):
 
 
 def test_a_full_disk_is_told_as_one(tmp_path):
-    with pytest.raises(OSError, match="No space left") as caught:
+    with pytest.raises(FailedError, match=r"cannot write to .*No space left on device; free some"):
         run(Fails("full disk"), tmp_path)
-    assert caught.value.filename == "variables"
 
 
 @pytest.mark.parametrize(

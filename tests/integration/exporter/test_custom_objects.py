@@ -84,11 +84,11 @@ def test_a_model_class_of_the_users_own_has_the_size_it_was_built_for(code, tmp_
 def test_what_keras_does_not_know_is_named_with_the_way_to_say_it(model_file, tmp_path, suffix):
     path = tmp_path / f"n{suffix}"
     model_file[0].save(path)
-    with pytest.raises(FailedError, match=r"(class|layer) Scaled, which Keras does not know") as e:
+    with pytest.raises(FailedError, match=r"its (class|layer) Scaled is not Keras' own") as e:
         load_keras(path)
-    assert "--custom-objects FILE.py names" in str(e.value)
+    assert "bring it with --custom-objects FILE.py" in str(e.value)
     other = write(tmp_path / "other.py", "def halved(x):\n    return x\n")
-    with pytest.raises(FailedError, match=r"Scaled, which neither Keras nor \S+other.py has"):
+    with pytest.raises(FailedError, match=r"Scaled is neither Keras' own nor in \S+other.py"):
         load_keras(path, custom_file=other)
 
 

@@ -97,7 +97,8 @@ def test_one_logit_and_two_labels_are_published_as_two_classes(tmp_path):
     assert (published.card.task, published.card.labels) == ("single_label", ("cat", "dog"))
     assert published.card.parity.encoded_bound == 0.01
     assert [line.step for line in published.lines] == [
-        "operations", "weights", "behaviour", "repeat", "company",
+        "operations", "weights", "behaviour", "repeat", "company", "parity", "encoded parity",
+        "model server", "latency",
     ]  # fmt: skip
     kept = goldens.read(published.path)
     logits = model.predict(kept.pixels.astype(np.float32), verbose=0)[:, 0]

@@ -88,8 +88,7 @@ def test_with_variables_the_answers_stay(traced, network, expected):
 
 
 def test_frozen_the_answers_stay(traced, expected):
-    frozen, is_frozen = freeze(*traced, "always")
-    assert is_frozen
+    frozen = freeze(*traced, "always").as_function()
     np.testing.assert_allclose(frozen(tf.constant(PIXELS)), expected, atol=1e-5)
 
 
@@ -105,7 +104,7 @@ def test_a_build_without_onednn_answers_the_same(saved_model, expected, tmp_path
     concrete, weight_bytes = trace(
         lambda images: saved_model.call(tf.cast(images, tf.float32)), height=SIDE, width=SIDE
     )
-    frozen, _ = freeze(concrete, weight_bytes, "always")
+    frozen = freeze(concrete, weight_bytes, "always").as_function()
     spec = tf.TensorSpec([None, SIDE, SIDE, 3], tf.uint8, "images")
     serve = tf.function(lambda images: {"y": frozen(images)}, input_signature=[spec])
     tf.saved_model.save(tf.Module(), str(tmp_path / "model"), signatures=serve)

@@ -48,7 +48,7 @@ def test_weights_alone_are_no_model(tmp_path):
 @pytest.mark.parametrize("name", ["m.onnx", "m.tflite", "m.pt"])
 def test_other_formats_are_refused_by_name(tmp_path, name):
     (tmp_path / name).write_bytes(b"\x08\x07")
-    with pytest.raises(UsageError, match=r"end in \.keras or \.h5; convert"):
+    with pytest.raises(UsageError, match=r"end in \.keras or \.h5; other formats: --onnx"):
         load_keras(tmp_path / name)
 
 

@@ -94,7 +94,7 @@ class TestWays:
     def test_a_graph_that_cannot_be_frozen_is_measured_as_it_is(self, exported, monkeypatch):
         from exporter.measure import ways as module
 
-        monkeypatch.setattr(module, "freeze", lambda concrete, _size, _choice: (concrete, False))
+        monkeypatch.setattr(module, "freeze", lambda _concrete, _size, _choice: None)
         subject = subject_of(exported.keras_file, exported.base_path)
         with module.open_ways(subject, Settings(), with_xla=True) as ways:
             assert list(ways.answers) == OWN[:3]

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import onnxruntime
@@ -14,6 +15,7 @@ from onnx import TensorProto, helper
 from exporter.errors import FailedError, RefusedError, UsageError
 from exporter.export import export
 from exporter.options import ExportOptions
+from exporter.preprocessing import parse
 from exporter.progress import SilentReporter
 from exporter.proof import goldens
 from exporter.settings import Settings
@@ -136,7 +138,7 @@ def test_ctrl_c_during_a_conversion_leaves_nothing_behind(tmp_path):
     command = [sys.executable, "-m", "exporter", "export", "--onnx", file, "--base-path", models]
     process = subprocess.Popen(command, env=os.environ | {"TMPDIR": str(scratch)})
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while not list(scratch.glob("sightserve-onnx-*/log")):
+    while not list(scratch.rglob("sightserve-onnx-*/log")):
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -154,11 +156,15 @@ def test_real_weights_see_in_photographs_what_a_person_sees(tmp_path):
         name="lite0",
         base_path=tmp_path / "models",
         image={"fit": "center_crop", "crop_fraction": 0.875, "filter": "bicubic"},
-        preprocess="none",
-        golden_files=photograph_files(),
+        preprocess=parse("mean=127,scale=128"),
         parity_bound=1e-4,
     )
-    published = export(lambda _: load(file), options, Settings(max_batch_size=1), SilentReporter())
+    published = export(
+        lambda _: replace(load(file), golden_files=photograph_files()),
+        options,
+        Settings(max_batch_size=1),
+        SilentReporter(),
+    )
     found = goldens.read(published.path)
     photos = found.probabilities[-len(ACCEPTABLE) :]
     best = dict(zip(ACCEPTABLE, photos.argmax(axis=1).tolist(), strict=True))

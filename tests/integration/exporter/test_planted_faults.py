@@ -29,7 +29,7 @@ class ReachedError(Exception):
 
 @pytest.fixture(autouse=True)
 def _no_model_server(monkeypatch):
-    def reached(*_):
+    def reached(*_, **__):
         raise ReachedError
 
     monkeypatch.setattr(gate, "prove", reached)

@@ -21,7 +21,10 @@ def test_it_lies_in_the_version_and_in_its_manifest(exported):
     assert {"report.html", "report.json"} <= set(manifest.read(exported.path))
     content = ReportContent.model_validate_json((exported.path / "report.json").read_text())
     assert content.card == exported.card
-    assert [line.step for line in content.gate] == ["parity", "model server", "latency"]
+    assert [line.step for line in content.gate] == [
+        "operations", "weights", "behaviour", "repeat", "company", "parity", "encoded parity",
+        "model server", "latency",
+    ]  # fmt: skip
     assert content.latency.p50_ms > 0
     assert len(content.goldens) == 8
     assert all(len(each.predictions) == 5 for each in content.goldens)

@@ -82,7 +82,9 @@ def choose(score, examples, options_, calibration=None):
     from exporter.measure.variants import choose
 
     report = Notes()
-    return choose(score, options_, examples, calibration, report), report.notes
+    return choose(
+        score, options_, examples, calibration, report, parity_bound=options_.parity_bound
+    ), report.notes
 
 
 class TestNothingAskedFor:
@@ -192,7 +194,15 @@ class TestBfloat16:
 
         wanted = options(tmp_path, precision="bfloat16")
         with pytest.raises(RefusedError, match="needs a frozen graph") as refused:
-            choose(score, wanted, examples, None, SilentReporter(), is_frozen=False)
+            choose(
+                score,
+                wanted,
+                examples,
+                None,
+                SilentReporter(),
+                parity_bound=1e-4,
+                is_frozen=False,
+            )
         assert refused.value.step == "precision"
 
     def test_tables_cannot_be_moved(self):

@@ -6,11 +6,12 @@ import tensorflow as tf
 
 from contract.card import Source
 from exporter.export import export
-from exporter.options import ExportOptions, TensorNames
+from exporter.options import ExportOptions
 from exporter.progress import SilentReporter
 from exporter.settings import Settings
 from exporter.sources.keras_file import from_keras, load_keras
 from exporter.sources.saved_model import load_saved_model
+from exporter.sources.tensor_names import TensorNames
 from tests.support.exporter_models import save_saved_model, tiny_keras
 
 
