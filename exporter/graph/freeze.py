@@ -25,6 +25,12 @@ from exporter.options import Freeze
 MAX_FROZEN_BYTES: Final = 1_900_000_000
 
 
+def trace_as_it_is(score: Callable[[tf.Tensor], tf.Tensor], *, height: int, width: int) -> Any:
+    """The concrete function of uint8 [N,height,width,3], with whatever XLA is in it."""
+    spec = tf.TensorSpec([None, height, width, 3], tf.uint8, "images")
+    return tf.function(score, input_signature=[spec], autograph=False).get_concrete_function()
+
+
 @dataclass(slots=True)
 class Frozen:
     """A network whose weights are constants."""
@@ -61,9 +67,7 @@ def trace(score: Callable[[tf.Tensor], tf.Tensor], *, height: int, width: int) -
     Returns:
         The concrete function of uint8 [N,height,width,3], and the bytes of its variables.
     """
-    spec = tf.TensorSpec([None, height, width, 3], tf.uint8, "images")
-    function = tf.function(score, input_signature=[spec], autograph=False)
-    concrete = run_natively(function.get_concrete_function())
+    concrete = run_natively(trace_as_it_is(score, height=height, width=width))
     weight_bytes = sum(
         int(variable.shape.num_elements()) * variable.dtype.size for variable in concrete.variables
     )

@@ -79,9 +79,9 @@ def of_graph(score: Callable[[Any], Any], *, height: int, width: int) -> Answer:
     """
     import tensorflow as tf  # noqa: PLC0415 - the rest needs none
 
-    from exporter.graph.freeze import trace  # noqa: PLC0415 - as above
+    from exporter.graph.freeze import trace_as_it_is  # noqa: PLC0415 - as above
 
-    concrete, _ = trace(score, height=height, width=width)
+    concrete = trace_as_it_is(score, height=height, width=width)
     return lambda images: np.asarray(concrete(tf.constant(images)))
 
 

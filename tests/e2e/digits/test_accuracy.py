@@ -228,8 +228,8 @@ class TestRegression:
         report = json.loads((published.path / "report.json").read_text())
         assert report["regression"]["difference"] == pytest.approx(-2 / 1797)
         assert report["regression"]["only_against_right"] == 2
-        assert [line["step"] for line in report["gate"]][-3:] == [
-            "accuracy", "preprocess", "regression",
+        assert [line["step"] for line in report["gate"]][-5:] == [
+            "accuracy", "preprocess", "model server", "latency", "regression",
         ]  # fmt: skip
         assert report["latency"]["p95_ms"] > 0
         evaluation = published.card.evaluation
