@@ -29,6 +29,7 @@ from serving.core import memory
 from serving.core.errors import ServingError, invalid_argument
 from serving.engine import BatchingParameters, EngineOptions
 
+_LARGE_GRAPH_BYTES = 64_000_000
 _NODE_SUFFIX = re.compile(r"\n\t \[\[\{\{node .*\}\}\]\]\Z", re.DOTALL)
 
 
@@ -53,7 +54,8 @@ class SavedModelEngine:
                 "Specified file path does not appear to contain a SavedModel bundle (should have a "
                 f"file called `saved_model.pb`)\nSpecified file path: {path}",
             )
-        session = tf.compat.v1.Session(graph=tf.Graph(), config=_session_config(options))
+        config = _session_config(options, _graph_bytes(Path(path)))
+        session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
         try:
             with _engine_errors():
                 signatures = _load_into(session, path, options.tags)
@@ -120,6 +122,12 @@ class SavedModelServable:
         return handle
 
 
+def _graph_bytes(path: Path) -> int:
+    """Of the graph, which holds the weights if it is frozen."""
+    file = path / "saved_model.pb"
+    return file.stat().st_size if file.is_file() else 0
+
+
 def _load_into(
     session: tf.compat.v1.Session, path: str, tags: frozenset[str]
 ) -> dict[str, SignatureSpec]:
@@ -142,14 +150,15 @@ def _load_into(
     return {name: _signature(definition) for name, definition in meta_graph.signature_def.items()}
 
 
-def _session_config(options: EngineOptions) -> config_pb2.ConfigProto:
+def _session_config(options: EngineOptions, graph_bytes: int) -> config_pb2.ConfigProto:
     config = config_pb2.ConfigProto(
         intra_op_parallelism_threads=options.intra_op_threads,
         inter_op_parallelism_threads=options.inter_op_threads,
     )
     # Each signature's part of the graph is copied for its executor anyway; without this the whole
-    # graph is held once more, and loading a frozen VGG16 takes twice the memory.
-    config.graph_options.place_pruned_graph = True
+    # graph is held once more, and loading a frozen VGG16 takes twice the memory. Not for small
+    # graphs: errors inside of functions would name the call, where TensorFlow Serving names the op.
+    config.graph_options.place_pruned_graph = graph_bytes > _LARGE_GRAPH_BYTES
     if options.is_bfloat16:
         rewrites = config.graph_options.rewrite_options
         rewrites.auto_mixed_precision_onednn_bfloat16 = rewriter_config_pb2.RewriterConfig.ON
