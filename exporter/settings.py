@@ -81,7 +81,8 @@ class Settings(BaseSettings):
     gateway_api_key: str = Field(
         default="",
         repr=False,
-        description="Key that `verify` and `diff` show to a gateway which asks for API keys.",
+        description="Key that `verify`, `diff` and `evaluate` show to a gateway which asks for API "
+        "keys.",
     )
     signing_key: str = Field(
         default="",

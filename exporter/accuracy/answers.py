@@ -1,4 +1,4 @@
-"""The seam between labelled pictures and whoever classifies them, and the way through it.
+"""The seam between pictures and whoever classifies them, and the way through it.
 
     files ─► threads: read, prepare (decode, or ask) ─► batches ─► answer ─► Answers [N,K]
 
@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from contract.card import ClassInfo
 from contract.pixels import ImageError
-from exporter.accuracy.datasets import LabelledFile
+from exporter.accuracy.datasets import PictureFile
 
 MAX_K: Final = 10
 _MAX_BATCH: Final = 32
@@ -94,9 +94,7 @@ class Answered:
     broken: tuple[Broken, ...]
 
 
-def answer_all(
-    answerer: Answerer, files: Sequence[LabelledFile], on_progress: Progress
-) -> Answered:
+def answer_all(answerer: Answerer, files: Sequence[PictureFile], on_progress: Progress) -> Answered:
     """Have every file classified, in order; broken ones are told apart, not fatal."""
     positions: list[int] = []
     broken: list[Broken] = []
@@ -120,7 +118,7 @@ def _batch_size(answerer: Answerer) -> int:
     return max(1, min(_MAX_BATCH, _BATCH_BYTES // max(1, answerer.picture_bytes)))
 
 
-def _prepared(answerer: Answerer, files: Sequence[LabelledFile], ahead: int) -> Iterator[Any]:
+def _prepared(answerer: Answerer, files: Sequence[PictureFile], ahead: int) -> Iterator[Any]:
     waiting: deque[Future[Any]] = deque()
     pool = ThreadPoolExecutor(2 * (os.cpu_count() or 1), thread_name_prefix="pictures")
     try:
@@ -134,7 +132,7 @@ def _prepared(answerer: Answerer, files: Sequence[LabelledFile], ahead: int) -> 
         pool.shutdown(cancel_futures=True)
 
 
-def _prepare(answerer: Answerer, file: LabelledFile) -> Any:
+def _prepare(answerer: Answerer, file: PictureFile) -> Any:
     try:
         return answerer.prepare(read_file(file.path))
     except (OSError, ImageError) as error:

@@ -20,7 +20,8 @@ from typing import Final
 
 from exporter.errors import UsageError
 
-_PICTURES: Final = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"})
+PICTURES: Final = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"})
+"""Suffixes of files that are taken for pictures."""
 _LISTS: Final = ("labels.txt", "labels.csv")
 _NO_PICTURES: Final = frozenset({"thumbs.db", "desktop.ini"})
 _FILE_WORDS: Final = ("file", "filename", "file_name", "path", "image", "filepath")
@@ -29,12 +30,18 @@ _LABEL_WORDS: Final = ("label", "class", "category", "target", "class_name", "la
 
 
 @dataclass(frozen=True, slots=True)
-class LabelledFile:
-    """One picture and the class that somebody says it is of."""
+class PictureFile:
+    """One picture."""
 
     path: Path
     name: str
     """For people: relative to the data set, and always printable as UTF-8."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledFile(PictureFile):
+    """One picture and the class that somebody says it is of."""
+
     label: str
 
 
@@ -68,7 +75,7 @@ def _class_folders(folder: Path) -> Iterator[LabelledFile]:
     for each in classes:
         files = list(_files_below(each))
         # A folder of anything else (documents, checkpoints) is no class.
-        if any(file.suffix.lower() in _PICTURES for file in files):
+        if any(file.suffix.lower() in PICTURES for file in files):
             for file in files:
                 name = _printable(str(file.relative_to(folder)))
                 yield LabelledFile(file, name, _printable(each.name))

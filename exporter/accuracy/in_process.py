@@ -40,9 +40,9 @@ class InProcess:
         return most_probable(self.classify(np.stack(prepared)))
 
 
-def most_probable(probabilities: npt.NDArray[np.float32]) -> Answers:
-    """Probabilities [N,C] to the best [N,min(C,10)]."""
-    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :MAX_K]
+def most_probable(probabilities: npt.NDArray[np.float32], k: int = MAX_K) -> Answers:
+    """Probabilities [N,C] to the best [N,min(C,k)]."""
+    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
     return Answers(
         order.astype(np.int32), np.take_along_axis(probabilities, order, axis=1).astype(np.float32)
     )

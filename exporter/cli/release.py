@@ -13,9 +13,9 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from exporter.cli.model_server import connect
 from exporter.cli.output import say
 from exporter.errors import UsageError
+from exporter.proof.model_server import connect
 from exporter.release import models_config
 from exporter.release.config_file import ConfigFile
 from exporter.release.models_config import Entry

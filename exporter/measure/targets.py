@@ -1,6 +1,7 @@
-"""What `benchmark` and `compare` are pointed at, told from a word; needs no TensorFlow.
+"""What commands are pointed at, told from a word; needs no TensorFlow.
 
 NAME, NAME:VERSION          published below the base path; the highest version
+DIR/NAME/VERSION            the folder of a version of ours, wherever it is
 FILE.keras, FILE.h5, DIR    a Keras file, a SavedModel folder
 MobileNetV2                 a Keras application
 """
@@ -11,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from exporter.errors import UsageError
+from exporter.errors import FailedError, UsageError
 from exporter.store import inventory
 from exporter.store.inventory import PublishedVersion
-from exporter.store.version_numbers import versions
+from exporter.store.version_numbers import split_version, versions
 
 TargetKind = Literal["published", "keras", "saved_model", "application"]
 
@@ -48,18 +49,18 @@ def find_target(text: str, base_path: Path) -> Target:
 
     Raises:
         UsageError: it can be none of them, or there is no such version.
+        FailedError: the folder of a version is not named by its number.
     """
-    name, colon, number = text.rpartition(":")
-    model_name = name if colon and number.isdecimal() else text
-    if "/" not in model_name and model_name and versions(base_path / model_name):
-        version = int(number) if model_name != text else None
-        found = inventory.find(base_path, model_name, version)
-        return Target(text, "published", found.path, found)
+    name, version = split_version(text)
+    if "/" not in name and name and versions(base_path / name):
+        return _published(text, inventory.find(base_path, name, version))
     path = Path(text)
     if path.suffix in _KERAS_SUFFIXES:
         if not path.is_file():
             raise UsageError(f"{text}: there is no such file")
         return Target(text, "keras", path)
+    if (path / inventory.CARD_FILE).is_file():
+        return _published(text, _of_folder(path.resolve()))
     if path.is_dir():
         if not (path / "saved_model.pb").is_file():
             raise UsageError(f"{text}: there is no saved_model.pb in this folder")
@@ -67,6 +68,17 @@ def find_target(text: str, base_path: Path) -> Target:
     if text.isidentifier():
         return Target(text, "application", None)
     raise UsageError(
-        f"{text!r} is neither a model below {base_path} (NAME or NAME:VERSION), nor a file or "
-        "folder, nor a Keras application"
+        f"{text!r} is neither a model below {base_path} (NAME or NAME:VERSION), nor a .keras or "
+        ".h5 file, nor a SavedModel folder, nor a Keras application"
     )
+
+
+def _published(text: str, found: PublishedVersion) -> Target:
+    return Target(text, "published", found.path, found)
+
+
+def _of_folder(path: Path) -> PublishedVersion:
+    try:
+        return inventory.find(path.parent.parent, path.parent.name, int(path.name))
+    except ValueError as error:
+        raise FailedError(f"{path}: a version's folder is named by its number") from error

@@ -12,11 +12,9 @@ model server      gRPC, as the gateway asks
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -32,9 +30,9 @@ from exporter.graph.scorer import make_scorer
 from exporter.graph.tflite import TfLiteModel
 from exporter.measure.loading import Subject, tflite_file
 from exporter.measure.race import Answer, Images, of_graph
-from exporter.proof.model_server_process import command_of, running_model_server
+from exporter.proof.model_server import serving
 from exporter.settings import Settings
-from protocol.blocking import BlockingClient
+from exporter.store.inventory import PublishedVersion
 from protocol.client import Array
 from protocol.models import ModelSpec
 
@@ -70,7 +68,7 @@ def open_ways(subject: Subject, settings: Settings, *, with_xla: bool) -> Iterat
         ways.missing[SERVER] = "published versions of ours only"
         yield ways
         return
-    with _served(published.path, published.model_name, published.version, settings) as answer:
+    with _served(published, settings) as answer:
         ways.answers[SERVER] = answer
         yield ways
 
@@ -124,28 +122,15 @@ def _add(ways: Ways, name: str, make: Callable[[], Answer]) -> None:
 
 
 @contextmanager
-def _served(path: Path, model_name: str, version: int, settings: Settings) -> Iterator[Answer]:
+def _served(found: PublishedVersion, settings: Settings) -> Iterator[Answer]:
     """The version alone on a model server of its own, asked for `top_k` as the gateway does."""
-    spec = ModelSpec(model_name, version, signature_name=names.TOP_K)
-    with tempfile.TemporaryDirectory() as folder:
-        base_path = Path(folder)
-        (base_path / str(version)).symlink_to(path.resolve(), target_is_directory=True)
-        with (
-            running_model_server(
-                command_of(settings.model_server),
-                base_path,
-                model_name,
-                start_timeout_seconds=settings.model_server_start_timeout_seconds,
-            ) as endpoints,
-            BlockingClient(
-                endpoints.grpc_url, timeout_seconds=settings.request_timeout_seconds
-            ) as client,
-        ):
+    spec = ModelSpec(found.model_name, found.version, signature_name=names.TOP_K)
+    with serving(found, settings) as client:
 
-            def answer(images: Images) -> Array:
-                return client.predict(spec, names.IMAGES, images).outputs[names.PROBABILITIES]
+        def answer(images: Images) -> Array:
+            return client.predict(spec, names.IMAGES, images).outputs[names.PROBABILITIES]
 
-            yield answer
+        yield answer
 
 
 def select(ways: Ways, wanted: list[str]) -> dict[str, Answer]:

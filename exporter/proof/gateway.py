@@ -13,6 +13,7 @@ import httpx
 from pydantic import ValidationError
 
 from contract.card import ModelCard
+from contract.pixels import ImageError
 from exporter.errors import FailedError, RefusedError, UsageError
 
 Kind = Literal["gateway", "model server"]
@@ -24,8 +25,8 @@ _GREY_PIXEL: Final = (
 _STATUS_OF_NOTHING: Final = "/v1/models/-"
 """TensorFlow Serving answers {"error": ...} about a model that it does not have."""
 _PROBE_SECONDS: Final = 5.0
-_PATIENCE: Final = 5
-"""How often a gateway that asks to come back later (429, 503) is asked again."""
+_ATTEMPTS: Final = 8
+"""At a gateway that asks to come back later (429, 503)."""
 _MAX_PAUSE_SECONDS: Final = 10.0
 _BUSY: Final = frozenset({429, 503})
 _UNREADABLE: Final = frozenset(
@@ -55,7 +56,7 @@ class Answer:
     predictions: tuple[Prediction, ...]
 
 
-class UnreadableImageError(Exception):
+class UnreadableImageError(ImageError):
     """The gateway does not take this file as an image."""
 
 
@@ -78,8 +79,7 @@ def kind_of(url: str) -> Kind:
                 return "gateway"
             status = _json(client.get(_STATUS_OF_NOTHING))
     except httpx.HTTPError as error:
-        reason = str(error) or type(error).__name__
-        raise FailedError(f"nobody answers at {url}: {reason}") from error
+        raise FailedError(f"nobody answers at {url}: {_reason(error)}") from error
     if isinstance(status, dict) and set(status) == {"error"}:
         return "model server"
     content_type = response.headers.get("content-type", "no content type")
@@ -90,45 +90,52 @@ def kind_of(url: str) -> Kind:
 
 
 class Gateway:
-    """A client of one gateway; a context manager."""
+    """A client of one gateway, for several threads; a context manager."""
 
-    def __init__(self, url: str, *, api_key: str, timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        api_key: str,
+        timeout_seconds: float,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
         headers = {"X-API-Key": api_key} if api_key else {}
         self.url = url
-        self._client = _client(url, timeout_seconds, headers)
+        self._client = _client(url, timeout_seconds, headers, transport)
 
     def default_model(self) -> str:
         """The model that answers requests which name none.
 
         Raises:
-            FailedError: the gateway does not say.
+            UsageError: there is none.
+            FailedError: the gateway does not answer.
         """
-        models = self._get("/models")["models"]
-        for model in models:
+        for model in self._list("/models", "models"):
             if model.get("is_default"):
                 return str(model["name"])
-        raise FailedError(f"{self.url} names no default model")
+        raise UsageError(f"{self.url} has no default model: say which")
 
     def card(self, name: str, version: int | None = None) -> tuple[int, ModelCard]:
         """A version (None: the highest that is served) and its card.
 
         Raises:
-            FailedError: it is not served, or has no card.
+            UsageError: it is not served.
+            FailedError: it has no card, or the gateway does not answer.
         """
         served = {
-            each["version"]: each
-            for each in self._get(f"/models/{quote(name, safe='')}")["versions"]
-            if each["state"] == "AVAILABLE"
+            int(each["version"]): each
+            for each in self._list(f"/models/{quote(name, safe='')}", "versions")
+            if each.get("state") == "AVAILABLE"
         }
         number = max(served, default=None) if version is None else version
         if number is None or number not in served:
             listed = ", ".join(map(str, sorted(served))) or "none"
-            wanted = "no version" if version is None else f"version {version} is not among them"
-            raise FailedError(f"{self.url} serves of {name}: {listed}; {wanted}")
+            raise UsageError(f"{self.url} serves no such version of {name}; available: {listed}")
         try:
             return number, ModelCard.model_validate(served[number]["card"])
         except (KeyError, ValidationError) as error:
-            reason = served[number].get("error", "it is not an export of ours")
+            reason = served[number].get("error", "was it exported by us?")
             raise FailedError(f"{name} version {number} has no model card: {reason}") from error
 
     def version_of(self, name: str, label: str) -> int:
@@ -149,8 +156,11 @@ class Gateway:
             UnreadableImageError: the gateway cannot read the file.
             FailedError: it does not answer.
         """
-        response = self._ask("POST", "/classify", params=_given(parameters), files={"file": data})
-        return _answer(response)
+        headers = {"Content-Type": "application/octet-stream"}
+        body = self._ask(
+            "POST", "/classify", params=_given(parameters), content=data, headers=headers
+        )
+        return _answer(body)
 
     def classify_batch(self, files: Sequence[bytes], **parameters: Any) -> list[Answer]:
         """Ask about several by `POST /classify/batch`; answers in order.
@@ -181,22 +191,26 @@ class Gateway:
     ) -> None:
         self._client.close()
 
-    def _get(self, path: str) -> Any:
-        return self._ask("GET", path)
+    def _list(self, path: str, member: str) -> list[dict[str, Any]]:
+        found = self._ask("GET", path).get(member)
+        if not isinstance(found, list):
+            raise FailedError(f"{self.url} answers no {member} to {path}: is it a gateway?")
+        return found
 
     def _ask(self, method: str, path: str, **content: Any) -> Any:
         response = self._send(method, path, content)
-        for _ in range(_PATIENCE):
+        for attempt in range(1, _ATTEMPTS):
             if response.status_code not in _BUSY:
                 break
-            time.sleep(_pause_seconds(response))
+            time.sleep(_pause_seconds(response, attempt))
             response = self._send(method, path, content)
         body = _json(response)
         if response.status_code == _OK and isinstance(body, dict):
             return body
         if response.status_code == _UNAUTHORIZED:
             raise FailedError(
-                f"{self.url} asks for an API key, or for another one: EXPORTER_GATEWAY_API_KEY"
+                f"{self.url} asks for an API key, or for another one: EXPORTER_GATEWAY_API_KEY or "
+                "--api-key"
             )
         if isinstance(body, dict) and body.get("type") in _UNREADABLE:
             raise UnreadableImageError(_detail(body))
@@ -206,23 +220,40 @@ class Gateway:
         try:
             return self._client.request(method, path, **content)
         except httpx.HTTPError as error:
-            reason = str(error) or type(error).__name__
-            raise FailedError(f"{self.url} does not answer {method} {path}: {reason}") from error
+            raise FailedError(
+                f"{self.url} does not answer {method} {path}: {_reason(error)}"
+            ) from error
 
 
 def _client(
-    url: str, timeout_seconds: float, headers: dict[str, str] | None = None
+    url: str,
+    timeout_seconds: float,
+    headers: dict[str, str] | None = None,
+    transport: httpx.BaseTransport | None = None,
 ) -> httpx.Client:
-    return httpx.Client(base_url=url, timeout=timeout_seconds, headers=headers, trust_env=False)
+    try:
+        return httpx.Client(
+            base_url=url,
+            timeout=timeout_seconds,
+            headers=headers,
+            transport=transport,
+            trust_env=False,
+        )
+    except (httpx.InvalidURL, ValueError) as error:
+        raise UsageError(f"{url}: {error}") from error
+
+
+def _reason(error: httpx.HTTPError) -> str:
+    return str(error) or type(error).__name__
 
 
 def _given(parameters: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in parameters.items() if value is not None}
 
 
-def _pause_seconds(response: httpx.Response) -> float:
-    text = response.headers.get("retry-after", "1")
-    return min(float(text) if text.isdigit() else 1.0, _MAX_PAUSE_SECONDS)
+def _pause_seconds(response: httpx.Response, attempt: int) -> float:
+    asked = response.headers.get("retry-after", "")
+    return min(float(asked) if asked.isdigit() else 0.2 * 2**attempt, _MAX_PAUSE_SECONDS)
 
 
 def _json(response: httpx.Response) -> Any:

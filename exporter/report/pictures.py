@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from io import BytesIO
+from pathlib import Path
 from typing import Final
 
 from PIL import Image
@@ -16,13 +17,14 @@ from exporter.accuracy.mistakes import Mistake
 
 _SIDE: Final = 112
 _JPEG_QUALITY: Final = 80
-_SPEC: Final = ImageSpec(height=_SIDE, width=_SIDE, fit="pad", background=(128, 128, 128))
+_BACKGROUND: Final = (128, 128, 128)
 
 
-def thumbnail(data: bytes) -> str | None:
+def thumbnail(data: bytes, side: int = _SIDE) -> str | None:
     """A file, decoded with the gateway's care, as a small JPEG; None: it is no picture."""
+    spec = ImageSpec(height=side, width=side, fit="pad", background=_BACKGROUND)
     try:
-        pixels = decode(data, _SPEC)
+        pixels = decode(data, spec)
     except ImageError:
         return None
     buffer = BytesIO()
@@ -32,11 +34,12 @@ def thumbnail(data: bytes) -> str | None:
 
 def of_mistakes(mistakes: Sequence[Mistake]) -> list[str | None]:
     """Their pictures, in order; None where a file has gone."""
-    return [_of_file(mistake) for mistake in mistakes]
+    return [of_file(mistake.file.path) for mistake in mistakes]
 
 
-def _of_file(mistake: Mistake) -> str | None:
+def of_file(path: Path, side: int = _SIDE) -> str | None:
+    """One of them; None where it has gone, or is no picture."""
     try:
-        return thumbnail(read_file(mistake.file.path))
+        return thumbnail(read_file(path), side)
     except (OSError, ImageError):
         return None

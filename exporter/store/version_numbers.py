@@ -36,6 +36,13 @@ def version_path(model_path: Path, version: int) -> Path | None:
     return next((path for path in found if path.is_dir()), None)
 
 
+def split_version(text: str) -> tuple[str, int | None]:
+    """Read `digits:3` as a model's name and a number; without a number all of it is a name."""
+    name, colon, number = text.rpartition(":")
+    version = _version_of(number) if colon and not number.startswith("-") else None
+    return (text, None) if version is None else (name, version)
+
+
 def next_version(model_path: Path) -> int:
     """The lowest number above all versions whose name nothing else has, such as a stray file.
 

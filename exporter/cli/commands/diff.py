@@ -11,13 +11,21 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 
+from exporter.accuracy.agreement import (
+    Agreement,
+    Changed,
+    VersionAnswers,
+    ask_all,
+    compare,
+    pictures,
+    shown,
+)
+from exporter.accuracy.versions import Subject, answering, parse, require_known
 from exporter.cli.output import say
 from exporter.cli.parameters import RELEASE_PANEL, ApiKey, AsJson, BasePath
 from exporter.errors import FailedError, RefusedError, UsageError
 from exporter.progress import reporting
-from exporter.proof import agreement_page
-from exporter.proof.agreement import Agreement, Answers, Changed, ask_all, compare, pictures, shown
-from exporter.proof.asking import Subject, parse, require_known, respondent
+from exporter.report import agreement_page
 from exporter.settings import load_settings
 
 PANEL: Final = RELEASE_PANEL
@@ -60,7 +68,6 @@ def run(
     a, b, folder = _subjects(targets)
     files = pictures(folder)
     _require_writable(html)
-    key = api_key or settings.gateway_api_key
     path = base_path or settings.base_path
     for subject in (a, b):
         require_known(subject, path)
@@ -68,8 +75,10 @@ def run(
     with reporting(Console(stderr=True), 2) as report:
         for subject in (a, b):
             report.step(f"asking {subject.text}")
-            with respondent(subject, path, settings, api_key=key) as found:
-                answers.append(ask_all(found, files, report))
+            with answering(
+                subject, path, settings, api_key=api_key, is_asked_for_all=True
+            ) as version:
+                answers.append(ask_all(version, files, report))
     first, second = answers
     agreement = compare(first, second, files)
     at = datetime.now(UTC)
@@ -133,7 +142,7 @@ def _changed_line(changed: Changed, folder: Path) -> str:
 
 
 def _as_json(
-    a: Answers, b: Answers, agreement: Agreement, folder: Path, at: datetime
+    a: VersionAnswers, b: VersionAnswers, agreement: Agreement, folder: Path, at: datetime
 ) -> dict[str, Any]:
     return {
         "a": {"model": a.name, "version": a.version},

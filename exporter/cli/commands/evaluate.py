@@ -12,7 +12,7 @@ from rich.console import Console
 
 from contract.image_spec import Filter, Fit
 from exporter import preprocessing
-from exporter.cli.parameters import LOOK_PANEL, AsJson, BasePath, parse_size
+from exporter.cli.parameters import LOOK_PANEL, ApiKey, AsJson, BasePath, parse_size
 from exporter.errors import RefusedError
 from exporter.options import ActivationOption, SourceChoices
 from exporter.progress import reporting
@@ -56,10 +56,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
         Path | None,
         typer.Option(help="Write a page: confusion matrix, calibration, the worst mistakes."),
     ] = None,
-    api_key: Annotated[
-        str | None,
-        typer.Option(envvar="EXPORTER_API_KEY", help="For a gateway that asks for one."),
-    ] = None,
+    api_key: ApiKey = None,
     labels: Annotated[
         str | None, typer.Option(help="As for export.", rich_help_panel=_SOURCE_PANEL)
     ] = None,

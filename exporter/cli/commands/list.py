@@ -10,10 +10,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from exporter.cli.model_server import connect
 from exporter.cli.output import megabytes
 from exporter.cli.parameters import LOOK_PANEL, AsJson, BasePath
 from exporter.errors import FailedError, first_line
+from exporter.proof.model_server import connect
 from exporter.settings import load_settings
 from exporter.store import inventory
 from exporter.store.inventory import PublishedVersion

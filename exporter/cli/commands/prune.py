@@ -13,7 +13,6 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 
-from exporter.cli.model_server import connect
 from exporter.cli.output import megabytes, say
 from exporter.cli.parameters import (
     RELEASE_PANEL,
@@ -23,6 +22,7 @@ from exporter.cli.parameters import (
     ModelName,
 )
 from exporter.errors import FailedError, UsageError, first_line
+from exporter.proof.model_server import connect
 from exporter.release import config_file, models_config
 from exporter.release.models_config import Entry
 from exporter.release.prune import Pruning, plan

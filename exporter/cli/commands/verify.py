@@ -11,7 +11,7 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
-from exporter.cli.model_server import connect
+from contract.card import ModelCard
 from exporter.cli.output import say
 from exporter.cli.parameters import (
     LOOK_PANEL,
@@ -25,6 +25,8 @@ from exporter.errors import FailedError, UsageError, first_line
 from exporter.proof import bounds, goldens
 from exporter.proof.gateway import Gateway, kind_of
 from exporter.proof.gateway_replay import replay_gateway
+from exporter.proof.goldens import Goldens
+from exporter.proof.model_server import connect
 from exporter.proof.replay import Checked, replay
 from exporter.settings import Settings, load_settings
 from exporter.store import inventory
@@ -119,11 +121,9 @@ def _by_gateway(
     ) as gateway:
         model_name = name or gateway.default_model()
         number = gateway.card(model_name, version)[0] if name is None else version
-        found = _on_disk(base_path, model_name, number)
-        assert found.card is not None  # noqa: S101 - `_on_disk` has seen it
-        limit = _bound(found, bound, settings)
-        kept = goldens.read(found.path)
-        return found, replay_gateway(gateway, model_name, found.version, kept, found.card, limit)
+        found, card, kept = _on_disk(base_path, model_name, number)
+        limit = _bound(card, bound, settings)
+        return found, replay_gateway(gateway, model_name, found.version, kept, card, limit)
 
 
 def _by_model_server(
@@ -142,12 +142,10 @@ def _by_model_server(
                 number = client.metadata(ModelSpec(model_name)).version
             except ProtocolError as error:
                 raise FailedError(f"{url}, model {model_name}: {first_line(error)}") from error
-        found = _on_disk(base_path, model_name, number)
-        assert found.card is not None  # noqa: S101 - `_on_disk` has seen it
-        limit = _bound(found, bound, settings)
-        kept = goldens.read(found.path)
+        found, card, kept = _on_disk(base_path, model_name, number)
+        limit = _bound(card, bound, settings)
         spec = ModelSpec(model_name, found.version)
-        return found, replay(client, spec, kept, found.card, limit)
+        return found, replay(client, spec, kept, card, limit)
 
 
 def _only_model(base_path: Path) -> str:
@@ -162,21 +160,21 @@ def _only_model(base_path: Path) -> str:
     return names[0]
 
 
-def _on_disk(base_path: Path, name: str, version: int | None) -> PublishedVersion:
+def _on_disk(
+    base_path: Path, name: str, version: int | None
+) -> tuple[PublishedVersion, ModelCard, Goldens]:
     found = inventory.find(base_path, name, version)
     if found.card is None:
         raise FailedError(f"{found.path}: no model card in it; export it again")
-    return found
+    return found, found.card, goldens.read(found.path)
 
 
-def _bound(found: PublishedVersion, bound: float | None, settings: Settings) -> float:
+def _bound(card: ModelCard, bound: float | None, settings: Settings) -> float:
     if bound is not None:
         return bound
-    parity = found.card.parity if found.card else None
-    if parity:
-        return parity.bound
-    precision = found.card.precision if found.card else ""
-    return settings.parity_bound or bounds.parity_bound(precision)
+    if card.parity:
+        return card.parity.bound
+    return settings.parity_bound or bounds.parity_bound(card.precision)
 
 
 def _show(url: str, found: PublishedVersion, checked: list[Checked], *, as_json: bool) -> None:

@@ -10,6 +10,7 @@ from contract.image_spec import ImageSpec
 from contract.pixels import ImageError
 from exporter.accuracy import gateway
 from exporter.errors import FailedError, UsageError
+from exporter.proof.gateway import Gateway, kind_of
 
 CARD = ModelCard(
     model_name="m",
@@ -27,10 +28,11 @@ VERSIONS = {
     ]
 }
 PREDICTIONS = {
+    "model": {"name": "m", "version": 2},
     "predictions": [
-        {"class_index": 2, "probability": 0.75},
-        {"class_index": 0, "probability": 0.25},
-    ]
+        {"class_index": 2, "label": "c2", "id": None, "probability": 0.75},
+        {"class_index": 0, "label": "c0", "id": None, "probability": 0.25},
+    ],
 }
 
 
@@ -42,18 +44,21 @@ def client(*answers):
         seen.append(request)
         return waiting.pop(0)
 
-    made = httpx.Client(base_url="http://gateway", transport=httpx.MockTransport(handle))
+    made = Gateway(
+        "http://gateway", api_key="k", timeout_seconds=1, transport=httpx.MockTransport(handle)
+    )
     made.seen = seen
     return made
 
 
 def asked(*answers):
     found = client(*answers)
-    return found, gateway.Gateway(found, "m", 2, CARD)
+    return found, gateway.GatewayVersion(found, "m", 2, CARD)
 
 
-def problem(status, detail, **headers):
-    return httpx.Response(status, json={"detail": detail, "status": status}, headers=headers)
+def problem(status, detail, *, slug="other", **headers):
+    content = {"type": f"/problems/{slug}", "detail": detail, "status": status}
+    return httpx.Response(status, json=content, headers=headers)
 
 
 def test_a_picture_goes_as_it_is_to_one_version():
@@ -64,13 +69,29 @@ def test_a_picture_goes_as_it_is_to_one_version():
     assert answers.probabilities.tolist() == [[0.75, 0.25], [0.75, 0.25]]
     (request,) = http.seen
     assert request.content == b"the file"
+    assert request.headers["x-api-key"] == "k"
     assert dict(request.url.params) == {"top_k": "2", "model": "m", "version": "2"}
 
 
-@pytest.mark.parametrize("status", [400, 413, 415, 422])
-def test_what_is_said_of_the_picture_makes_it_broken(status):
+@pytest.mark.parametrize(
+    ("status", "slug"),
+    [
+        (400, "invalid-image"),
+        (413, "payload-too-large"),
+        (422, "image-too-large"),
+        (422, "image-too-costly"),
+    ],
+)
+def test_what_is_said_of_the_picture_makes_it_broken(status, slug):
     with pytest.raises(ImageError, match="truncated"):
-        asked(problem(status, "truncated"))[1].prepare(b"x")
+        asked(problem(status, "truncated", slug=slug))[1].prepare(b"x")
+
+
+def test_an_empty_file_is_broken_and_not_sent():
+    http, asked_gateway = asked()
+    with pytest.raises(ImageError, match="empty"):
+        asked_gateway.prepare(b"")
+    assert http.seen == []
 
 
 def test_a_busy_gateway_is_asked_again():
@@ -79,13 +100,13 @@ def test_a_busy_gateway_is_asked_again():
         problem(429, "later", **busy), problem(503, "later", **busy),
         httpx.Response(200, json=PREDICTIONS),
     )  # fmt: skip
-    assert asked_gateway.prepare(b"x") == [(2, 0.75), (0, 0.25)]
+    assert [each.class_index for each in asked_gateway.prepare(b"x")] == [2, 0]
     assert len(http.seen) == 3
 
 
 def test_one_that_stays_busy_is_given_up():
     http, asked_gateway = asked(*[problem(429, "later", **{"Retry-After": "0"})] * 9)
-    with pytest.raises(FailedError, match="answers 429: later"):
+    with pytest.raises(FailedError, match="429, later"):
         asked_gateway.prepare(b"x")
     assert len(http.seen) == 8
 
@@ -95,11 +116,12 @@ def test_one_that_stays_busy_is_given_up():
     [
         problem(500, "defect"),
         problem(404, "gone"),
-        httpx.Response(200, json={"predictions": PREDICTIONS["predictions"][:1]}),
-        httpx.Response(200, json={"predictions": None}),
+        httpx.Response(200, json={**PREDICTIONS, "predictions": PREDICTIONS["predictions"][:1]}),
+        httpx.Response(200, json={**PREDICTIONS, "predictions": None}),
+        problem(422, "top_k", slug="validation"),
         httpx.Response(200, text="<html>"),
     ],
-    ids=["500", "404", "too few", "none", "html"],
+    ids=["500", "404", "too few", "none", "bad question", "html"],
 )
 def test_anything_else_is_a_failure(answer):
     with pytest.raises(FailedError):
@@ -123,11 +145,15 @@ def test_another_version_can_be_asked_if_it_is_available():
 @pytest.mark.parametrize(
     ("answer", "complaint"),
     [
-        (problem(401, "no key"), "401 to /models/m: no key; say --api-key"),
-        (httpx.Response(200, text="hello"), "is it a gateway"),
+        (
+            problem(401, "no key"),
+            "EXPORTER_GATEWAY_API_KEY or --api-key",
+        ),
+        (httpx.Response(200, json={"a": 1}), "is it a gateway"),
+        (httpx.Response(200, text="hello"), "GET /models/m: 200"),
         (
             httpx.Response(200, json={"versions": [{"version": 1, "state": "AVAILABLE"}]}),
-            "it has no model card",
+            "version 1 has no model card: was it exported by us",
         ),
     ],
 )
@@ -136,8 +162,11 @@ def test_a_gateway_that_does_not_tell(answer, complaint):
         gateway.ask_for(client(answer), "m", None)
 
 
-def test_a_gateway_is_told_from_a_model_server():
-    assert gateway.is_gateway(client(httpx.Response(200, json={"status": "alive"})))
-    assert not gateway.is_gateway(client(httpx.Response(404, text="Not Found")))
-    with pytest.raises(FailedError, match="nobody answers at"):
-        gateway.is_gateway(httpx.Client(base_url="http://127.0.0.1:1", trust_env=False))
+def test_a_gateway_without_a_default_model_must_be_told_one():
+    with pytest.raises(UsageError, match="say which"):
+        gateway.ask_for(client(httpx.Response(200, json={"models": []})), None, None)
+
+
+def test_a_url_that_is_none():
+    with pytest.raises(UsageError, match="http://host:port"):
+        kind_of("http://host:port")

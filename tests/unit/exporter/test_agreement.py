@@ -12,10 +12,10 @@ import pytest
 
 from contract.card import ClassInfo, ModelCard, Source
 from contract.image_spec import ImageSpec
+from exporter.accuracy.agreement import VersionAnswers, compare
+from exporter.accuracy.versions import Subject, parse
 from exporter.errors import FailedError, UsageError
-from exporter.proof import agreement_page
-from exporter.proof.agreement import Answers, compare
-from exporter.proof.asking import Subject, parse
+from exporter.report import agreement_page
 from tests.support.pictures import encoded
 
 AT = datetime(2026, 11, 29, 12, tzinfo=UTC)
@@ -32,7 +32,7 @@ def answers(labels, *rows):
         exported_at=AT,
     )
     told = tuple(None if row is None else np.array(row, np.float32) for row in rows)
-    return Answers("m", 1, card, told)
+    return VersionAnswers("m", 1, card, told)
 
 
 def files(count):

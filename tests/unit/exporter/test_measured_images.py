@@ -38,12 +38,13 @@ def test_top_1_by_the_order_of_folders_where_nobody_names_the_classes(folder):
 
 def test_folders_that_are_no_classes(folder):
     (folder / "grey").mkdir()
+    Image.new("RGB", (8, 8), (128,) * 3).save(folder / "grey" / "128.png")
     with pytest.raises(UsageError, match="the model has no class 'grey'"):
         top_1(brightness, folder, SPEC, LABELS)
 
 
 def test_no_images_and_no_folder(tmp_path):
-    with pytest.raises(UsageError, match="there is no image"):
+    with pytest.raises(UsageError, match="neither class folders with pictures nor"):
         top_1(brightness, tmp_path, SPEC, LABELS)
     with pytest.raises(UsageError, match="there is no such folder"):
         top_1(brightness, tmp_path / "nowhere", SPEC, LABELS)

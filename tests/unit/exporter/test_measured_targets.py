@@ -2,8 +2,10 @@
 
 import pytest
 
-from exporter.errors import UsageError
+from exporter.errors import FailedError, UsageError
 from exporter.measure.targets import find_target
+from exporter.store.inventory import CARD_FILE
+from exporter.store.version_numbers import split_version
 
 
 @pytest.fixture
@@ -47,6 +49,33 @@ def test_a_saved_model_folder_with_its_whole_size(models):
     (folder / "variables" / "data").write_bytes(b"12345")
     found = find_target(str(folder), models)
     assert (found.kind, found.size_bytes) == ("saved_model", 15)
+
+
+def test_the_folder_of_a_version_of_ours_is_that_version(models):
+    folder = models / "digits" / "1"
+    (folder / CARD_FILE).parent.mkdir()
+    (folder / CARD_FILE).write_text("{}")
+    found = find_target(str(folder), models.parent)
+    assert (found.kind, found.published.model_name, found.published.version) == (
+        "published", "digits", 1,
+    )  # fmt: skip
+    with pytest.raises(FailedError, match="named by its number"):
+        find_target(str(folder.rename(models / "digits" / "first")), models.parent)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("digits:3", ("digits", 3)),
+        ("digits", ("digits", None)),
+        ("digits:canary", ("digits:canary", None)),
+        ("digits:-3", ("digits:-3", None)),
+        ("digits:", ("digits:", None)),
+        ("digits:" + "9" * 5000, ("digits:" + "9" * 5000, None)),
+    ],
+)
+def test_a_name_and_a_number(text, expected):
+    assert split_version(text) == expected
 
 
 def test_a_folder_that_holds_no_model(models):

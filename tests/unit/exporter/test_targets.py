@@ -19,9 +19,9 @@ def connect(text, base_path, **more):
     ("text", "complaint"),
     [
         ("digits", "no version of 'digits' below"),
-        ("digits:new", "write NAME:VERSION with a number, such as digits:3"),
+        ("digits:new", r"neither a model below .* \(NAME or NAME:VERSION\)"),
         ("grpc://localhost:8500", "say which model with --model"),
-        ("ftp://localhost", "say which model with --model"),
+        ("ftp://localhost", "write http://host:8000, http://host:8501 or grpc://host:8500"),
     ],
 )
 def test_what_is_not_there_or_not_clear(tmp_path, text, complaint):
@@ -30,18 +30,22 @@ def test_what_is_not_there_or_not_clear(tmp_path, text, complaint):
 
 
 def test_a_url_of_another_protocol(tmp_path):
-    with pytest.raises(UsageError, match="write grpc://host:8500"):
+    with pytest.raises(UsageError, match="or grpc://host:8500"):
         connect("ftp://localhost", tmp_path, model_name="m")
 
 
 def test_two_versions_contradict_each_other(tmp_path):
+    for version in ("2", "3"):
+        (tmp_path / "digits" / version).mkdir(parents=True)
     with pytest.raises(UsageError, match="contradict"):
         connect("digits:3", tmp_path, version=2)
+    with pytest.raises(FailedError, match="digits/2: no model card in it"):
+        connect("digits", tmp_path, version=2)
 
 
 def test_a_file_that_is_no_model(tmp_path):
     (tmp_path / "model.onnx").write_bytes(b"x")
-    with pytest.raises(UsageError, match=r"neither a \.keras or \.h5 file, nor a SavedModel"):
+    with pytest.raises(UsageError, match=r"nor a \.keras or \.h5 file, nor a SavedModel"):
         connect(tmp_path / "model.onnx", tmp_path)
 
 

@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from contract.card import ModelCard
+from exporter.accuracy.answers import answer_all
+from exporter.accuracy.datasets import PICTURES, PictureFile
+from exporter.accuracy.versions import VersionAnswerer
 from exporter.errors import FailedError, UsageError
 from exporter.progress import Reporter
-from exporter.proof.asking import Respondent, Row
 
-_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"})
+Row = npt.NDArray[np.float32]
+"""Probabilities [C] in order of class index; NaN where they were not told."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class VersionAnswers:
     """What one version said about all pictures."""
 
     name: str
@@ -78,7 +81,7 @@ def pictures(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise UsageError(f"{folder}: there is no such folder")
     found = sorted(
-        path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES and path.is_file()
+        path for path in folder.rglob("*") if path.suffix.lower() in PICTURES and path.is_file()
     )
     if not found:
         raise UsageError(f"{folder}: no JPEG, PNG, GIF, BMP or WebP file in it")
@@ -90,21 +93,29 @@ def shown(file: Path, folder: Path) -> str:
     return str(file.relative_to(folder)).encode(errors="backslashreplace").decode()
 
 
-def ask_all(respondent: Respondent, files: Sequence[Path], report: Reporter) -> Answers:
+def ask_all(version: VersionAnswerer, files: Sequence[Path], report: Reporter) -> VersionAnswers:
     """Ask a version about every file.
 
     Raises:
-        FailedError: it does not answer, or a file cannot be read.
+        FailedError: it does not answer.
     """
-    text = f"{respondent.name} version {respondent.version}"
-    rows: list[Row | None] = []
-    for row in respondent.rows(_contents(files)):
-        rows.append(row)
-        report.advance(text, len(rows), len(files))
-    return Answers(respondent.name, respondent.version, respondent.card, tuple(rows))
+    answered = answer_all(
+        version,
+        [PictureFile(file, str(file)) for file in files],
+        lambda done, total: report.advance(version.name, done, total),
+    )
+    rows: list[Row | None] = [None] * len(files)
+    told = answered.answers
+    for position, indices, probabilities in zip(
+        answered.positions, told.class_indices, told.probabilities, strict=True
+    ):
+        row = np.full(len(version.classes), np.nan, np.float32)
+        row[indices] = probabilities
+        rows[position] = row
+    return VersionAnswers(version.model_name, version.version, version.card, tuple(rows))
 
 
-def compare(a: Answers, b: Answers, files: Sequence[Path]) -> Agreement:
+def compare(a: VersionAnswers, b: VersionAnswers, files: Sequence[Path]) -> Agreement:
     """Hold the answers against each other.
 
     Raises:
@@ -139,14 +150,6 @@ def compare(a: Answers, b: Answers, files: Sequence[Path]) -> Agreement:
     )
 
 
-def _contents(files: Sequence[Path]) -> Iterator[bytes]:
-    for file in files:
-        try:
-            yield file.read_bytes()
-        except OSError as error:
-            raise FailedError(f"cannot read {file}: {error.strerror}") from error
-
-
 def _mapping(a: ModelCard, b: ModelCard) -> npt.NDArray[np.int64]:
     """The class of B for each class of A, -1 where B has none; by label, twins in their order."""
     if a.labels == b.labels:
@@ -167,7 +170,7 @@ def _missing(card: ModelCard, other: ModelCard) -> tuple[str, ...]:
     return tuple(label for label in card.labels if label not in known)
 
 
-def _choice(answers: Answers, row: Row, index: int) -> Choice:
+def _choice(answers: VersionAnswers, row: Row, index: int) -> Choice:
     return Choice(answers.card.labels[index], float(row[index]))
 
 

@@ -10,21 +10,16 @@ import base64
 import hashlib
 from datetime import datetime
 from html import escape
-from io import BytesIO
 from pathlib import Path
 from typing import Final
 
-from PIL import Image
-
-from contract.image_spec import ImageSpec
-from contract.pixels import decode
-from exporter.proof.agreement import Agreement, Answers, Changed, Choice, shown
+from exporter.accuracy.agreement import Agreement, Changed, Choice, VersionAnswers, shown
+from exporter.report.pictures import of_file
 
 MAX_PICTURES: Final = 200
 """About 8 kB each."""
 
 _SIDE: Final = 192
-_QUALITY: Final = 85
 _STYLE: Final = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem }
 table { border-collapse: collapse; margin: 1rem 0 } td, th { padding: .2rem 1rem .2rem 0 }
@@ -53,7 +48,9 @@ _PAGE: Final = """<!doctype html>
 """
 
 
-def page(a: Answers, b: Answers, agreement: Agreement, folder: Path, at: datetime) -> str:
+def page(
+    a: VersionAnswers, b: VersionAnswers, agreement: Agreement, folder: Path, at: datetime
+) -> str:
     """The page; pictures beyond `MAX_PICTURES` are counted and not shown."""
     names = _title(a), _title(b)
     facts = {
@@ -76,7 +73,7 @@ def page(a: Answers, b: Answers, agreement: Agreement, folder: Path, at: datetim
     )
 
 
-def _title(answers: Answers) -> str:
+def _title(answers: VersionAnswers) -> str:
     return f"{answers.name} version {answers.version}"
 
 
@@ -90,8 +87,9 @@ def _pictures(agreement: Agreement, folder: Path, names: tuple[str, str]) -> str
 
 
 def _picture(changed: Changed, folder: Path, names: tuple[str, str]) -> str:
+    source = of_file(changed.file, _SIDE) or ""
     return (
-        f'<li><figure><img alt="" src="{_data_uri(changed.file)}"><figcaption>'
+        f'<li><figure><img alt="" src="{source}"><figcaption>'
         f"{_said(names[0], changed.a)}<br>{_said(names[1], changed.b)}<br>"
         f"<code>{escape(shown(changed.file, folder))}</code></figcaption></figure>"
     )
@@ -99,11 +97,3 @@ def _picture(changed: Changed, folder: Path, names: tuple[str, str]) -> str:
 
 def _said(name: str, choice: Choice) -> str:
     return f"{escape(name)}: <b>{escape(choice.label)}</b> {choice.probability:.3f}"
-
-
-def _data_uri(file: Path) -> str:
-    """The picture, small; it has been decoded before, so it is one."""
-    pixels = decode(file.read_bytes(), ImageSpec(height=_SIDE, width=_SIDE, fit="pad"))
-    buffer = BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=_QUALITY)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
