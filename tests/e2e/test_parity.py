@@ -89,6 +89,8 @@ def published(request, tmp_path_factory):
         "--weights", str(weights),
         "--labels", str(labels),
         "--name", application,
+        "--fit", "stretch",
+        "--filter", "bilinear",
         "--base-path", str(folder / "models"),
     )  # fmt: skip
     with (
