@@ -28,7 +28,7 @@ from rich.console import Console
 from exporter.errors import FailedError
 from exporter.options import DEFAULT_APPLICATION, DIGITS
 from exporter.proof.model_server_process import command_of, serving_flags
-from exporter.store.publish import versions
+from exporter.store.version_numbers import versions
 
 READY_SECONDS = 300.0  # the largest applications take minutes to load on two cores
 GRACE_SECONDS = 35.0  # a little more than either server's own drain

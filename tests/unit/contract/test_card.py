@@ -39,7 +39,7 @@ def test_fields_of_a_newer_exporter_are_ignored():
         ({"k": 3}, "only 2 classes"),
         ({"schema_version": 2}, "schema_version"),
         ({"exported_at": datetime(2026, 1, 2)}, "timezone"),  # noqa: DTZ001 - the point
-        ({"source": {"kind": "onnx", "name": "x"}}, "source.kind"),
+        ({"source": {"kind": "caffe", "name": "x"}}, "source.kind"),
     ],
 )
 def test_a_card_that_contradicts_itself_is_refused(changes, message):
