@@ -1,5 +1,6 @@
 """Read-only, small and full volumes, and folders of other users: told at once, nothing left."""
 
+import os
 import shutil
 import subprocess
 import sys
