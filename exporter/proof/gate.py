@@ -22,7 +22,7 @@ Then = Callable[[BlockingClient, ModelSpec], None]
 
 STEP: Final = "model server"
 _STAGED_VERSION: Final = 1
-_ONE_SERVER_BYTES: Final = 110_000_000
+_ONE_SERVER_BYTES: Final = 64_000_000
 _ALL: Final = (names.SIGNATURE_NAMES,)
 # `top_k` is what warmup prepares, so it is asked of the server that was warmed up.
 _ONE_BY_ONE: Final = (
