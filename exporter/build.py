@@ -22,7 +22,6 @@ from exporter.accuracy.gate import Candidate, Examined
 from exporter.building.graph import plan, write
 from exporter.building.subject import Subject, ask
 from exporter.built import Built
-from exporter.graph.freeze import freeze
 from exporter.graph.serving_graph import ServingGraph
 from exporter.options import ExportOptions
 from exporter.progress import Reporter
@@ -76,7 +75,7 @@ def build(
     subject.lines += parity.lines(found)
     examined = _examine(subject, graph, options, report)
     report.step("writing the staged version")
-    frozen = freeze(graph.concrete, planned.weight_bytes, planned.freeze)
+    frozen = planned.freeze(graph.concrete)
     card = ModelCard(
         model_name=options.name,
         task=subject.task,

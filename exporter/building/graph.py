@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from exporter.building.subject import Subject
-from exporter.graph.freeze import Frozen, freeze, require_freezable, trace
+from exporter.graph.freeze import (
+    Frozen,
+    already_frozen,
+    freeze,
+    require_freezable,
+    trace,
+    trace_as_it_is,
+)
 from exporter.graph.functions import Head
 from exporter.graph.serving_graph import ServingGraph
 from exporter.graph.write_frozen import write_frozen
 from exporter.graph.write_variables import write_variables
 from exporter.measure import variants
 from exporter.memory import memory_limit_bytes, require_memory
-from exporter.options import ExportOptions, Freeze
+from exporter.options import ExportOptions
 from exporter.progress import Reporter
 from exporter.proof import calibration
 from exporter.settings import Settings
@@ -26,9 +35,8 @@ class Plan:
     graph: ServingGraph
     chosen: variants.Chosen
     """What variants change; without the scorer."""
-    weight_bytes: int
-    """Of variables; 0 where a variant has made constants of them."""
-    freeze: Freeze
+    freeze: Callable[[Any], Frozen | None]
+    """Of the graph's concrete function, which it does not hold; None: it keeps its variables."""
 
 
 def plan(subject: Subject, options: ExportOptions, settings: Settings, report: Reporter) -> Plan:
@@ -43,20 +51,35 @@ def plan(subject: Subject, options: ExportOptions, settings: Settings, report: R
     require_memory(weight_bytes, report, memory_limit_bytes())
     require_freezable(weight_bytes, options.freeze)
     head = Head(subject.image, [each.label for each in subject.classes], subject.k)
-    choice = options.freeze
     chosen = variants.Chosen(None, subject.parity_bound)
     if variants.are_wanted(options):
-        frozen = freeze(concrete, weight_bytes, choice)
+        frozen = freeze(concrete, weight_bytes, options.freeze)
         score = concrete if frozen is None else frozen.as_function()
         chosen = _choose(score, subject, options, settings, report, is_frozen=frozen is not None)
         if chosen.is_changed:
-            # Tracing again would have TensorFlow's own kernels in XLA's place.
-            concrete, weight_bytes = (
-                (chosen.score, 0) if chosen.is_compiled else trace(chosen.score, **size)
-            )
-            choice = "never" if frozen is None else "always"
-    graph = ServingGraph(concrete, head)
-    return Plan(graph, replace(chosen, score=None), weight_bytes, choice)
+            return _changed(chosen, head, size, is_frozen=frozen is not None)
+    return Plan(
+        ServingGraph(concrete, head),
+        replace(chosen, score=None),
+        lambda traced: freeze(traced, weight_bytes, options.freeze),
+    )
+
+
+def _changed(
+    chosen: variants.Chosen, head: Head, size: Mapping[str, int], *, is_frozen: bool
+) -> Plan:
+    """The plan for what a variant has made of the scorer."""
+    freed = replace(chosen, score=None)
+    if not chosen.is_compiled:
+        moved, _ = trace(chosen.score, **size)
+        return Plan(ServingGraph(moved, head), freed, lambda traced: freeze(traced, 0, "always"))
+    # The mark is on the call; `trace` would put TensorFlow's own kernels there, as would freezing.
+    compiled = trace_as_it_is(chosen.score, **size)
+    return Plan(
+        ServingGraph(compiled, head),
+        freed,
+        lambda traced: already_frozen(traced) if is_frozen else None,
+    )
 
 
 def write(

@@ -107,6 +107,17 @@ def freeze(concrete: Any, weight_bytes: int, choice: Freeze) -> Frozen | None:
     return None
 
 
+def already_frozen(concrete: Any) -> Frozen:
+    """A concrete function that captures nothing, as it is.
+
+    `freeze` would inline the calls that XLA is to compile, and their mark would be lost.
+    """
+    assert not concrete.captured_inputs, "it has variables"  # noqa: S101 - a slip of ours
+    shape = concrete.structured_input_signature[0][0].shape.as_list()
+    names = concrete.inputs[0].name, concrete.outputs[0].name
+    return Frozen(concrete.graph.as_graph_def(), *names, tuple(shape))
+
+
 def _too_large(weight_bytes: int) -> str | None:
     if weight_bytes <= MAX_FROZEN_BYTES:
         return None

@@ -4,21 +4,13 @@ import pytest
 
 from exporter.errors import FailedError
 from exporter.memory import memory_limit_bytes, require_memory
-from exporter.progress import SilentReporter
-
-
-class Notes(SilentReporter):
-    def __init__(self):
-        self.texts = []
-
-    def note(self, text):
-        self.texts.append(text)
+from tests.support.variants import Notes
 
 
 def said(weight_bytes, limit):
     notes = Notes()
     require_memory(weight_bytes, notes, limit)
-    return notes.texts
+    return notes.notes
 
 
 def test_what_cannot_fit_is_refused_with_the_figures():
