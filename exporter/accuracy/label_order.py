@@ -7,6 +7,7 @@ an order that holds for pictures it was not made from says something about the l
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -50,25 +51,45 @@ class OtherOrder:
 
 
 def better_order(truth: Indices, best: Indices, class_count: int) -> OtherOrder | None:
-    """The shift, or else the order, under which clearly more answers were right; None: none is.
+    """The order under which clearly more answers were right; None: there is none.
+
+    A shift is the simpler story, and told unless another order is right clearly more often still.
 
     Args:
         truth: [N], class indices of the pictures.
         best: [N], the model's first answers.
         class_count: C.
     """
+    own = best == truth
+    shifted = _right_under(_shift, truth, best, class_count)
+    reordered = _right_under(_assignment, truth, best, class_count)
+    is_shift = not _is_clearly_better(reordered, shifted)
+    other = shifted if is_shift else reordered
+    if not _is_clearly_better(other, own):
+        return None
+    shift = -_steps(_shift(truth, best, class_count)) if is_shift else None
+    return OtherOrder(float(own.mean()), float(other.mean()), shift)
+
+
+def _right_under(
+    find: Callable[[Indices, Indices, int], Indices],
+    truth: Indices,
+    best: Indices,
+    class_count: int,
+) -> npt.NDArray[np.bool_]:
+    """[N]: which answers would be right, under the order that the other half suggests."""
     half = _halves(truth)
-    for find in (_shift, _assignment):
-        moved = np.empty_like(best)
-        for part in (half, ~half):
-            order = find(truth[~part], best[~part], class_count)
-            moved[part] = order[best[part]]
-        other = moved == truth
-        gain = paired_difference(other, best == truth, _CONFIDENCE)
-        if gain.interval.low > 0 and gain.difference >= _LEAST_GAIN:
-            shift = -_steps(_shift(truth, best, class_count)) if find is _shift else None
-            return OtherOrder(float((best == truth).mean()), float(other.mean()), shift)
-    return None
+    moved = np.empty_like(best)
+    for part in (half, ~half):
+        order = find(truth[~part], best[~part], class_count)
+        moved[part] = order[best[part]]
+    right: npt.NDArray[np.bool_] = moved == truth
+    return right
+
+
+def _is_clearly_better(other: npt.NDArray[np.bool_], own: npt.NDArray[np.bool_]) -> bool:
+    gain = paired_difference(other, own, _CONFIDENCE)
+    return gain.interval.low > 0 and gain.difference >= _LEAST_GAIN
 
 
 def _halves(truth: Indices) -> npt.NDArray[np.bool_]:

@@ -178,6 +178,11 @@ class TestLabelOrder:
         assert found.other_accuracy > 0.9
         assert "in another order than at training" in str(found)
 
+    def test_reversed_labels_are_another_order_though_a_shift_would_help_a_few(self):
+        truth, best = self.model(accuracy=1.0)
+        found = better_order(truth, 9 - best, 10)
+        assert str(found).endswith("accuracy 0.00, with the labels reordered 1.00")
+
     def test_two_swapped_labels_of_ten_are_seen(self):
         truth, best = self.model()
         swapped = np.array([0, 1, 2, 8, 4, 5, 6, 7, 3, 9])
