@@ -31,6 +31,7 @@ Scores = npt.NDArray[np.float32]
 
 STEP: Final = "scores"
 _ADDED: Final[dict[Task, Activation]] = {"single_label": "softmax", "multi_label": "sigmoid"}
+_MEANT: Final[dict[str | None, Task]] = {added: task for task, added in _ADDED.items()}
 _SUM_TOLERANCE: Final = 5e-3  # float16 networks round each of a thousand probabilities
 
 
@@ -170,7 +171,7 @@ def _of_several(
             f"{name} answers one label per image (its scores sum to 1): "
             "leave --task multi_label out"
         )
-    task = task or _task(name, last, scores)
+    task = task or _MEANT.get(activation) or _task(name, last, scores)
     if activation is None:
         is_done = _sums_to_one(scores) if task == "single_label" else _is_probability(scores, last)
         activation = "none" if is_done or last in {"softmax", "sigmoid"} else _ADDED[task]

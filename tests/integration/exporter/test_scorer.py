@@ -168,6 +168,15 @@ def test_one_score_of_unknown_making_in_0_to_1_is_asked_about():
     assert scorer.reference(PIXELS)[0].tolist() == pytest.approx([0.7, 0.3])
 
 
+def test_an_activation_says_which_task_it_is_for():
+    """As the error about scores in 0..1 advises."""
+    timid = answering([0.3, 0.9])
+    with pytest.raises(UsageError, match="or --activation softmax for logits"):
+        make_scorer(timid, PIXELS)
+    assert make_scorer(timid, PIXELS, activation="softmax").task == "single_label"
+    assert make_scorer(timid, PIXELS, activation="sigmoid").task == "multi_label"
+
+
 def test_a_softmax_and_several_labels_contradict_each_other():
     with pytest.raises(UsageError, match="leave --task multi_label out"):
         make_scorer(network(activation=None), PIXELS, activation="softmax", task="multi_label")
