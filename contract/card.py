@@ -60,7 +60,8 @@ class Parity(_Part):
 
     n: int = Field(ge=1)
     max_abs_difference: float = Field(ge=0.0)
-    """Largest difference of any probability, `pixels.decode` pixels in both."""
+    """Largest difference of any probability, `pixels.decode` pixels in both; of the graph before
+    its variables become constants, which the model server is then held to within the same bound."""
     bound: float = Field(gt=0.0)
     top_1_agreement: Fraction
     encoded_max_abs_difference: float | None = Field(default=None, ge=0.0)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from rich.console import Console
 
-if TYPE_CHECKING:
-    from exporter.export import Published  # would bring TensorFlow
+from exporter.export import Published
+from exporter.proof import gate
 
 
 def say(console: Console, *lines: str) -> None:
@@ -29,8 +27,9 @@ def say_published(console: Console, published: Published) -> None:
         )
     if (held := card.evaluation) is not None:
         say(console, f"accuracy: top-1 {held.top_1:.4f}, top-5 {held.top_5:.4f} on {held.n} images")
-    protocols = " and ".join(dict.fromkeys(check.protocol for check in published.checked))
-    say(console, f"proven on a model server over {protocols}: every signature")
+    proven = next((line for line in published.lines if line.step == gate.STEP), None)
+    if proven:
+        say(console, f"model server: {proven.found} (bound {proven.bound})")
     say(console, f"report: {published.path / 'report.html'}")
 
 

@@ -1,7 +1,7 @@
 """What the signatures of `contract.signatures` compute around one scoring function.
 
-Written once for both kinds of graph: `frozen` (weights as constants, one subgraph that every
-signature shares) and `variable` (weights as variables, one function per signature). Nothing here
+Written once for both writers: `write_frozen` (weights as constants, one subgraph that every
+signature shares) and `write_variables` (one function per signature). Nothing here
 needs tables, assets or initialisers: TensorFlow Serving runs a SavedModel in a plain session, and
 such a graph works there as it does in TensorFlow 2.
 """

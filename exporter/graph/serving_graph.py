@@ -14,7 +14,6 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from exporter.graph.functions import Head
-from exporter.graph.quiet import quiet_native_stderr
 
 Pixels = npt.NDArray[np.uint8]
 Probabilities = npt.NDArray[np.float32]
@@ -30,8 +29,7 @@ class ServingGraph:
 
     def score(self, images: Pixels) -> Probabilities:
         """Probabilities [N,C] of pixels [N,H,W,3] in one batch: what `serving_default` answers."""
-        with quiet_native_stderr():
-            return np.asarray(self.concrete(tf.constant(images)))
+        return np.asarray(self.concrete(tf.constant(images)))
 
     def let_go(self) -> None:
         """Free the weights; only the head is left."""

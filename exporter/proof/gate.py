@@ -81,7 +81,7 @@ def lines(checked: Sequence[Checked], card: ModelCard) -> Iterator[GateLine]:
         worst = max(check.max_abs_difference for check in checked)
         yield GateLine(
             step=STEP,
-            found=f"every signature over {protocols}, {worst:.1e} from the goldens at most",
+            found=f"every signature over {protocols}, {worst:.1e} from the golden answers at most",
             bound=f"{card.parity.bound:g}",
         )
 

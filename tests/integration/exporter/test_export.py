@@ -107,7 +107,7 @@ def test_one_logit_and_two_labels_are_published_as_two_classes(tmp_path):
 
 
 class TestRefusals:
-    """None of these gets as far as a model server, and none leaves a folder."""
+    """None of them leaves a folder."""
 
     @pytest.fixture(autouse=True)
     def _nothing_is_left(self, tmp_path):
@@ -150,6 +150,23 @@ class TestRefusals:
         other = replace(honest, predict=lambda x: honest.predict(x)[:, ::-1])
         with pytest.raises(RefusedError, match=r"differs from its source by 0\.\d+"):
             run(other, tmp_path)
+
+    def test_weights_that_freezing_has_changed(self, tmp_path, monkeypatch):
+        """Parity is that of the variables; what became of them is for the model server to see."""
+
+        def spoiling(concrete, weight_bytes, choice):
+            frozen = freeze(concrete, weight_bytes, choice)
+            kernels = [node for node in frozen._graph_def.node if node.op == "Const"]
+            largest = max(kernels, key=lambda node: len(node.attr["value"].tensor.tensor_content))
+            content = bytearray(largest.attr["value"].tensor.tensor_content)
+            content[: len(content) // 2] = bytes(len(content) // 2)
+            largest.attr["value"].tensor.tensor_content = bytes(content)
+            return frozen
+
+        monkeypatch.setattr("exporter.building.graph.freeze", spoiling)
+        with pytest.raises(RefusedError, match="is not the golden answer: off by") as caught:
+            run(network(), tmp_path)
+        assert caught.value.step == "model server"
 
     def test_nan_that_only_the_graph_gives(self, tmp_path):
         broken = replace(network(), call=lambda x: tf.fill([tf.shape(x)[0], CLASSES], np.nan))

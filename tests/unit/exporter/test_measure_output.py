@@ -168,7 +168,6 @@ def test_without_matplotlib_the_message_says_what_to_install(monkeypatch):
 
 
 def test_plots_are_png_files(results, rows, tmp_path):
-    pytest.importorskip("matplotlib", reason="the extra plots is not installed")
     plot.benchmark_png(results, "m", tmp_path / "b.png")
     plot.comparison_png(rows, tmp_path / "c.png")
     for name in ("b.png", "c.png"):
