@@ -22,6 +22,7 @@ from exporter.accuracy.gate import Candidate, Examined
 from exporter.building.graph import plan, write
 from exporter.building.subject import Subject, ask
 from exporter.built import Built
+from exporter.graph.scorer import predictors
 from exporter.graph.serving_graph import ServingGraph
 from exporter.options import ExportOptions
 from exporter.progress import Reporter
@@ -29,7 +30,6 @@ from exporter.proof import behaviour, goldens, parity
 from exporter.settings import Settings
 from exporter.sources import labels
 from exporter.sources.loading import Load
-from exporter.sources.preprocess import named_predictors
 from exporter.store import inventory, warmup
 
 
@@ -110,7 +110,7 @@ def _examine(
     candidate = Candidate(
         name=options.name,
         classify=graph.score,
-        predictors=named_predictors(subject.held.network.predict),
+        predictors=predictors(subject.held.network),
         classes=labels.to_classes(subject.classes),
         image=subject.image,
         preprocess=subject.preprocess,

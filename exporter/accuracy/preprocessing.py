@@ -28,8 +28,8 @@ _CONFIDENCE: Final = 0.99
 """Four other modes are tried: at 95 % one of ten honest exports would meet a lucky one."""
 
 Mode = str
-Predict = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
-"""Pixels float32 [N,H,W,3] in 0..255 to scores [N,C], by one mode and the source."""
+Predict = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
+"""Pixels uint8 [N,H,W,3] to scores [N,C], by one mode and the source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def _has_a_score_per_class(
     predict: Predict, pixels: npt.NDArray[np.uint8], evaluation: Evaluation
 ) -> bool:
     """Not so where two classes are made of one score: its largest place says nothing."""
-    return bool(predict(pixels[:1].astype(np.float32)).shape[1] == len(evaluation.classes))
+    return bool(predict(pixels[:1]).shape[1] == len(evaluation.classes))
 
 
 def _right(
@@ -99,7 +99,7 @@ def _right(
 
 
 def _best(predict: Predict, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
-    best: npt.NDArray[np.int64] = predict(pixels.astype(np.float32)).argmax(axis=1)
+    best: npt.NDArray[np.int64] = predict(pixels).argmax(axis=1)
     return best
 
 

@@ -24,6 +24,9 @@ _BATCH_SIZES: Final = (1, 2, 3, 4, 8)
 """Tried on a network that fails: does it take some?"""
 
 
+Predict = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
+
+
 @dataclass(frozen=True, slots=True)
 class Scorer:
     """What is exported, and what it is held against."""
@@ -84,9 +87,21 @@ def make_scorer(
     )
 
 
-def _preparation(
-    network: Network, mode: Preprocess
-) -> Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]:
+def predictors(network: Network) -> dict[str, Predict]:
+    """The source's own scores of uint8 pixels [N,H,W,3], behind each named mode that fits it."""
+    channels = network.channels
+    fitting = [
+        mode for mode in preprocess.named_modes() if channels != 1 or not mode.is_per_channel
+    ]
+    return {str(mode): _behind(network, mode) for mode in fitting}
+
+
+def _behind(network: Network, mode: Preprocess) -> Predict:
+    prepare = _preparation(network, mode)
+    return lambda pixels: network.predict(prepare(pixels))
+
+
+def _preparation(network: Network, mode: Preprocess) -> Predict:
     own = network.preprocess_input if mode == network.preprocess else None
     prepare = own or preprocess.reference(mode)
 

@@ -95,16 +95,3 @@ def _in_figures(mode: Preprocess, pixels: npt.NDArray[np.float32]) -> npt.NDArra
         for place, channel in enumerate(channels)
     ]
     return np.stack(planes, axis=-1).astype(np.float32)
-
-
-def named_predictors(predict: PreprocessInput) -> dict[str, PreprocessInput]:
-    """A network's own prediction of uint8 pixels [N,H,W,3] behind each mode that has a name.
-
-    Args:
-        predict: float32 [N,H,W,3], prepared, to scores [N,C].
-    """
-    return {str(mode): _behind(reference(mode), predict) for mode in NAMED.values()}
-
-
-def _behind(prepare: PreprocessInput, predict: PreprocessInput) -> PreprocessInput:
-    return lambda pixels: predict(prepare(pixels.astype(np.float32)))

@@ -10,7 +10,7 @@ import tensorflow as tf
 from contract.card import Source
 from exporter.errors import RefusedError, UsageError
 from exporter.graph.ending import Ending
-from exporter.graph.scorer import make_scorer
+from exporter.graph.scorer import make_scorer, predictors
 from exporter.preprocessing import TF, parse
 from exporter.sources.keras_file import from_keras
 from tests.support.exporter_models import SIDE, tiny_keras
@@ -193,6 +193,22 @@ def test_a_source_that_takes_only_some_batch_sizes_is_told_from_a_broken_one():
     with pytest.raises(RefusedError, match="fails with 1, 3 images") as caught:
         make_scorer(replace(honest, predict=even_only), PIXELS)
     assert caught.value.step == "behaviour"
+
+
+@pytest.mark.parametrize(
+    ("channels", "names"),
+    [(1, {"none", "tf", "rescale"}), (3, {"none", "tf", "rescale", "torch", "caffe"})],
+)
+def test_the_source_is_asked_behind_every_named_mode_that_fits_it(channels, names):
+    layers = [keras.Input((SIDE, SIDE, channels)), keras.layers.Flatten(), keras.layers.Dense(3)]
+    source = from_keras(keras.Sequential(layers), SOURCE)
+    by_mode = predictors(source)
+    assert set(by_mode) == names
+    scores = {name: predict(PIXELS) for name, predict in by_mode.items()}
+    assert {each.shape for each in scores.values()} == {(len(PIXELS), 3)}
+    for name in names:
+        expected = make_scorer(source, PIXELS, mode=parse(name)).reference(PIXELS)
+        np.testing.assert_array_equal(scores[name].argmax(axis=1), expected.argmax(axis=1))
 
 
 def test_grey_networks_see_the_grey_of_colour_pictures():
