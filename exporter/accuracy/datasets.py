@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from exporter.errors import UsageError
+from exporter.sources.label_text import read_text
 
 PICTURES: Final = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"})
 """Suffixes of files that are taken for pictures."""
@@ -104,12 +105,7 @@ def _list_in(folder: Path) -> Path:
 
 
 def _listed(path: Path) -> tuple[LabelledFile, ...]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: not UTF-8 text; save it as UTF-8") from error
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from error
+    text = read_text(path, str(path))
     if "\0" in text:
         raise UsageError(f"{path}: no text but binary data; name a CSV file or a labels.txt")
     pairs = _rows(path, text) if path.suffix.lower() == ".csv" else _lines(path, text)

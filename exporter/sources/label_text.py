@@ -7,6 +7,7 @@ lines elsewhere, or that UTF-8 has no bytes for, are mistakes in every label tha
 from __future__ import annotations
 
 import unicodedata
+from pathlib import Path
 from typing import Final
 
 from exporter.errors import UsageError
@@ -14,6 +15,24 @@ from exporter.errors import UsageError
 _UNPRINTABLE: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 """Unicode's categories: controls (NUL, tab, U+0085), lone surrogates, U+2028, U+2029."""
 _BLANK: Final = " \t"
+
+
+def read_text(path: Path, what: str) -> str:
+    """The text of a file in UTF-8, with or without a byte order mark.
+
+    Args:
+        path: the file.
+        what: how messages call it: the option and the file.
+
+    Raises:
+        UsageError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"{what}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{what}: not UTF-8 text; save it as UTF-8") from error
 
 
 def split_lines(text: str) -> list[str]:

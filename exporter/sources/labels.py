@@ -9,7 +9,7 @@ from pathlib import Path
 from contract.card import ClassInfo
 from exporter.errors import UsageError
 from exporter.sources.label_formats import ClassName, from_csv, from_folder, from_json, from_lines
-from exporter.sources.label_text import require_printable
+from exporter.sources.label_text import read_text, require_printable
 
 __all__ = ["ClassName", "duplicates", "numbered", "read", "to_classes"]
 
@@ -55,12 +55,7 @@ def to_classes(names: Sequence[ClassName]) -> tuple[ClassInfo, ...]:
 
 
 def _from_file(path: Path) -> tuple[ClassName, ...]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"--labels {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"--labels {path}: not UTF-8 text; save it as UTF-8") from error
+    text = read_text(path, f"--labels {path}")
     delimiter = _CSV_SUFFIXES.get(path.suffix.lower())
     if delimiter:
         return from_csv(path, text, delimiter)

@@ -43,7 +43,10 @@ def test_an_export_with_everything_is_proven_and_says_what_it_is(tmp_path, tiny)
     assert "tflite       dynamic, 0.0 MB, off by " in shown.stdout
 
 
-def test_a_compiled_version_is_served_and_warmed_at_every_batch_size(tmp_path, tiny, monkeypatch):
+@pytest.mark.parametrize("freeze", ["auto", "never"])
+def test_a_compiled_version_is_served_and_warmed_at_every_batch_size(
+    tmp_path, tiny, monkeypatch, freeze
+):
     import tensorflow as tf
 
     from exporter.export import export
@@ -55,11 +58,12 @@ def test_a_compiled_version_is_served_and_warmed_at_every_batch_size(tmp_path, t
     monkeypatch.setattr(variants, "race", lambda _b, _a, _p, size: Gain(size, 2.0, 1.0, 5.0))
     published = export(
         lambda _: load_keras(tiny[1]),
-        options(tmp_path, jit=True),
+        options(tmp_path, jit=True, freeze=freeze),
         Settings(max_batch_size=5),
         SilentReporter(),
     )
     assert published.card.is_compiled
+    assert published.card.is_frozen == (freeze == "auto")
     assert b"_XlaMustCompile" in (published.path / "saved_model.pb").read_bytes()
     assert {check.protocol for check in published.checked} == {"gRPC", "REST"}
     records = tf.data.TFRecordDataset(str(published.path / warmup.FILE))
