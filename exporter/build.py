@@ -90,7 +90,7 @@ def build(
         is_frozen=frozen is not None,
         source=subject.source,
         frameworks={"tensorflow": tf.__version__, "keras": keras.__version__},
-        evaluation=for_card(examined.evaluation) if examined else subject.evaluation,
+        evaluation=for_card(examined.evaluation) if examined else None,
         parity=found,
         exported_at=datetime.now(UTC),
     )

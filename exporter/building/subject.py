@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from contract.card import Evaluation, Source, Task
+from contract.card import Source, Task
 from contract.image_spec import ImageSpec
 from exporter.building import interpretation
 from exporter.graph.ending import read_ending, trace_network
@@ -37,7 +37,6 @@ class Subject:
 
     source: Source
     precision: str
-    evaluation: Evaluation | None
     is_randomly_weighted: bool
     task: Task
     preprocess: str
@@ -100,7 +99,6 @@ def ask(network: Network, options: ExportOptions, settings: Settings, report: Re
     return Subject(
         source=network.source,
         precision=network.precision,
-        evaluation=network.evaluation,
         is_randomly_weighted=network.is_randomly_weighted,
         task=scorer.task,
         preprocess=str(scorer.preprocess),

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from contract.card import Evaluation, Source
+from contract.card import Source
 from exporter.errors import UsageError
 from exporter.options import GoldenFile
 from exporter.preprocessing import Preprocess
@@ -53,8 +53,6 @@ class Network:
     """What a SavedModel must hold on to, besides variables, when these are kept: lookup tables."""
     keras_model: Any = None
     """Where the source is one: the model whose `predict` users know."""
-    evaluation: Evaluation | None = None
-    """How good the source was found to be by whoever made it."""
     golden_files: tuple[GoldenFile, ...] = ()
     """Golden images of the source's own, on top of the drawn ones."""
 

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 
 @pytest.fixture(scope="module")
 def digits():
-    from exporter.digits import held_out  # noqa: PLC0415 - Keras takes seconds to import
+    from exporter.digits import held_out  # noqa: PLC0415 - scikit-learn takes seconds to import
 
     return held_out()[:20]
 

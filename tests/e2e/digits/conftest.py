@@ -38,7 +38,7 @@ def digits(tmp_path_factory):
             ((folder / "held-out" / name).read_bytes(), label)
             for name, label in (line.split(" ", 1) for line in lines)
         ],
-        accuracy=float(re.search(r"accuracy[^0-9]*([01]\.\d+)", output).group(1)),
+        accuracy=float(re.search(r"top-1 ([01]\.\d+)", output).group(1)),
     )
 
 

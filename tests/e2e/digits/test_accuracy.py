@@ -119,6 +119,18 @@ def test_evaluate_shows_a_table_and_writes_every_answer_and_a_page(digits, folde
     assert "Worst mistakes" in (tmp_path / "page.html").read_text()
 
 
+def test_the_demonstrations_report_shows_what_it_gets_wrong(digits):
+    version = digits.models / "digits" / "1"
+    found = json.loads((version / "report.json").read_text())["evaluation"]
+    assert (found["dataset"], found["pictures"]) == ("scikit-learn digits, held out", 360)
+    wrong = round((1 - digits.accuracy) * 360)
+    assert len(found["mistakes"]) == wrong > 0
+    true = {f"{number:04}.png": label for number, (_, label) in enumerate(digits.held_out)}
+    assert all(true[each["file"]] == each["truth"] != each["predicted"]
+               for each in found["mistakes"])  # fmt: skip
+    assert "Worst mistakes" in (version / "report.html").read_text()
+
+
 class TestTheGate:
     @pytest.fixture
     def nothing(self, tmp_path):
@@ -159,7 +171,7 @@ class TestTheGate:
 @pytest.fixture(scope="module")
 def every(folder):
     """All 1797 digits, as files too."""
-    from exporter import digits as drawn  # noqa: PLC0415 - imports Keras
+    from exporter import digits as drawn  # noqa: PLC0415 - imports scikit-learn
 
     data = drawn.load()
     drawn.write_files((*data.held_out, *data.training), folder / "every")
