@@ -30,8 +30,16 @@ def tls_proxy(address: str, shown: Certificate, *, client_ca: Path | None = None
     stopping = asyncio.Event()
 
     async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        inner_reader, inner_writer = await asyncio.open_connection(host, int(port))
-        await asyncio.gather(_pump(reader, inner_writer), _pump(inner_reader, writer))
+        try:
+            inner_reader, inner_writer = await asyncio.open_connection(host, int(port))
+            try:
+                await asyncio.gather(_pump(reader, inner_writer), _pump(inner_reader, writer))
+            except BaseException:
+                inner_writer.transport.abort()
+                raise
+        except BaseException:  # stopped with a client still there: left open, it is a warning later
+            writer.transport.abort()
+            raise
 
     async def serve() -> None:
         server = await asyncio.start_server(connect, "127.0.0.1", 0, ssl=context)
@@ -43,6 +51,7 @@ def tls_proxy(address: str, shown: Certificate, *, client_ca: Path | None = None
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.sleep(0)  # what was aborted is closed in the loop's next round
 
     # Handshakes that fail are what some tests want: nobody needs asyncio's word on each.
     loop.set_exception_handler(lambda *_: None)
