@@ -21,10 +21,11 @@ import numpy.typing as npt
 from contract.card import ClassInfo
 from contract.pixels import ImageError
 from exporter.accuracy.datasets import PictureFile
+from exporter.batches import FULL_SIDE
 
 MAX_K: Final = 10
 _MAX_BATCH: Final = 32
-_BATCH_BYTES: Final = 16_000_000
+_BATCH_BYTES: Final = _MAX_BATCH * FULL_SIDE**2 * 3
 _BATCHES_AHEAD: Final = 2
 _MAX_FILE_BYTES: Final = 100_000_000
 

@@ -7,8 +7,9 @@ batch               images                                          refused
 8                   the same again                                  another answer: step repeat
 1                   the last of them, alone                         another answer: step company
 6                   black, white, red, green, blue, squares         NaN, no probabilities
-14                  extremes, then the goldens in reverse           another answer: step company
+14                  extremes among the goldens in reverse           another answer: step company
 
+Large images come in smaller batches, of three at least: see `batches.images_at_once`.
 Answers are compared within the parity bound. Kernels that depend on the batch size round by some
 1e-6; what dropout, noise or BatchNorm in training mode change by less than that bound changes no
 answer either.
@@ -23,6 +24,7 @@ from typing import Final, NoReturn
 import numpy as np
 import numpy.typing as npt
 
+from exporter.batches import ask_in_batches, images_at_once
 from exporter.errors import RefusedError, first_line
 from exporter.graph.batch_sizes import Answer
 from exporter.proof.lines import GateLine
@@ -35,6 +37,7 @@ _COMPANY: Final = "company"
 _REPEAT: Final = "repeat"
 
 _SUBJECTS: Final = 8
+_MIXED: Final = 14
 _SIZES: Final = (1, 2, 3)
 _UNIT_TOLERANCE: Final = 5e-3
 _CONSTANT_ULPS: Final = 4
@@ -57,14 +60,15 @@ def require_healthy(
 
     Args:
         answer: the exported graph, uint8 [N,H,W,3] to float32 [N,C].
-        pixels: the golden images; the first eight are used.
+        pixels: the golden images; the first eight are used, of large ones fewer.
         bound: the largest difference of a probability between two answers to one image.
         may_be_constant: random weights, whose answers mean nothing anyway.
 
     Raises:
         RefusedError: steps behaviour, company and repeat.
     """
-    subjects = pixels[:_SUBJECTS]
+    at_once = _at_once(pixels)
+    subjects = pixels[: min(_SUBJECTS, at_once)]
     sizes = [*(size for size in _SIZES if size < len(subjects)), len(subjects)]
     by_size = _answers(answer, subjects, sizes)
     ask = partial(_ask, answer)
@@ -147,6 +151,11 @@ def _answers(answer: Answer, subjects: Pixels, sizes: list[int]) -> dict[int, Pr
     )
 
 
+def _at_once(pixels: Pixels) -> int:
+    """So many of them in one batch, and never so few that none has company."""
+    return max(_SIZES[-1], images_at_once(_MIXED, *pixels.shape[1:3]))
+
+
 def _ask(answer: Answer, images: Pixels) -> Probabilities:
     try:
         return answer(images)
@@ -163,9 +172,11 @@ def _require_any_company(
     first = by_size[len(subjects)]
     named = extremes(*subjects.shape[1:3])
     extreme = np.stack([*named.values()])
-    of_extremes = answer(extreme)
+    at_once = _at_once(subjects)
+    of_extremes = ask_in_batches(answer, extreme, at_once)
     _require_probabilities(of_extremes, [f"a {name} image" for name in named])
-    mixed = answer(np.concatenate([extreme, subjects[::-1]]))
+    order = _mixed(len(extreme), len(subjects))
+    mixed = ask_in_batches(answer, np.concatenate([extreme, subjects[::-1]])[order], at_once)
     differences = {
         f"in a batch of {size} and of {len(subjects)}": _difference(answers, first[:size])
         for size, answers in by_size.items()
@@ -173,7 +184,7 @@ def _require_any_company(
     differences |= {
         "alone and in company": _difference(answer(subjects[-1:]), first[-1:]),
         "in another order, beside black and white": _difference(
-            mixed, np.concatenate([of_extremes, first[::-1]])
+            mixed, np.concatenate([of_extremes, first[::-1]])[order]
         ),
     }
     how = max(differences, key=lambda each: _or_infinite(differences[each]))
@@ -185,6 +196,12 @@ def _require_any_company(
             _COMPANY,
         )
     return differences[how]
+
+
+def _mixed(first: int, second: int) -> npt.NDArray[np.int64]:
+    """An order of so many and so many others that keeps neither kind to itself in any batch."""
+    places = np.concatenate([np.arange(count) / count for count in (first, second)])
+    return np.argsort(places, kind="stable")
 
 
 def _require_probabilities(answers: Probabilities, names: list[str]) -> None:

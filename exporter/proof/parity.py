@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from contract.card import Parity
+from exporter.batches import ask_in_batches, images_at_once
 from exporter.errors import RefusedError
 from exporter.graph.serving_graph import ServingGraph
 from exporter.options import GoldenFile
@@ -101,8 +102,8 @@ def lines(parity: Parity) -> Iterator[GateLine]:
 
 
 def _score(graph: ServingGraph, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    batches = range(0, len(pixels), _BATCH_SIZE)
-    return np.concatenate([graph.score(pixels[i : i + _BATCH_SIZE]) for i in batches])
+    size = images_at_once(_BATCH_SIZE, *pixels.shape[1:3])
+    return ask_in_batches(graph.score, pixels, size)
 
 
 def _difference(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> float:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from contract import signatures as names
 from contract.card import ModelCard
+from exporter.batches import images_at_once
 from exporter.errors import FailedError, RefusedError
 from exporter.proof.goldens import Goldens
 from protocol.blocking import BlockingClient
@@ -21,6 +22,7 @@ Outputs = Mapping[str, Array]
 
 _PROTOCOLS: Final = {"grpc": "gRPC", "http": "REST", "https": "REST"}
 _QUERIES: Final = 2
+_MOST_AT_ONCE: Final = 32
 _REST_IMAGES: Final = 1
 """Pixels as JSON numbers are some 0.6 MB per 224-pixel image: one is proof enough."""
 
@@ -77,7 +79,8 @@ def replay(
     for signature, name, value, wanted in asked:
         if signature not in wanted_signatures:
             continue
-        answer = _ask(client, spec, signature, name, value)
+        size = images_at_once(_MOST_AT_ONCE, *pixels.shape[1:3])
+        answer = _ask_in_batches(client, spec, signature, name, value, size)
         try:
             difference = _compare(answer, wanted, card, bound)
         except (_MismatchError, KeyError) as error:
@@ -92,6 +95,14 @@ def replay(
     _check_card(_ask(client, spec, names.MODEL_CARD, names.QUERY, queries), card, protocol)
     results.append(Checked(protocol, names.MODEL_CARD, _QUERIES, 0.0))
     return results
+
+
+def _ask_in_batches(
+    client: BlockingClient, spec: ModelSpec, signature: str, name: str, value: Array, size: int
+) -> Outputs:
+    starts = range(0, len(value), size)
+    answers = [_ask(client, spec, signature, name, value[i : i + size]) for i in starts]
+    return {output: np.concatenate([answer[output] for answer in answers]) for output in answers[0]}
 
 
 def _ask(

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from contract.card import Source
+from exporter.batches import images_at_once
 from exporter.errors import UsageError
 from exporter.preprocessing import Preprocess
 from exporter.sources import custom_objects, precision, preprocess, rescaling, untrusted
@@ -90,7 +91,10 @@ def from_keras(
         dtype=tf.as_dtype(images.dtype),
         call=lambda x: model(x, training=False),
         predict=lambda x: np.asarray(
-            model.predict(x, batch_size=_PREDICT_BATCH_SIZE, verbose=0), dtype=np.float32
+            model.predict(
+                x, batch_size=images_at_once(_PREDICT_BATCH_SIZE, *x.shape[1:3]), verbose=0
+            ),
+            dtype=np.float32,
         ),
         preprocess_input=preprocess_input,
         preprocess=mode,

@@ -13,6 +13,7 @@ import onnx
 import tensorflow as tf
 
 from contract.card import Source, SourceKind
+from exporter.batches import ask_in_batches, images_at_once
 from exporter.errors import FailedError, UsageError, first_line
 from exporter.sources import onnx_graph
 from exporter.sources.conversion import NO_TELEMETRY, Predict, convert, require_same_scores
@@ -135,9 +136,8 @@ class _Runtime:
         self._output = output
 
     def __call__(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        size = self._images.batch or _PREDICT_BATCH_SIZE
-        batches = [pixels[i : i + size] for i in range(0, len(pixels), size)]
-        return np.concatenate([self._ask(batch) for batch in batches])
+        size = self._images.batch or images_at_once(_PREDICT_BATCH_SIZE, *pixels.shape[1:3])
+        return ask_in_batches(self._ask, pixels, size)
 
     def _ask(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         fed = in_layout(batch, self._images).astype(self._images.dtype)

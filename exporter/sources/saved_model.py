@@ -14,6 +14,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from contract.card import Source
 from contract.signatures import SERVING_DEFAULT
+from exporter.batches import ask_in_batches, images_at_once
 from exporter.errors import FailedError, RefusedError, UsageError, first_line
 from exporter.side_effects.saved_model import require_harmless_saved_model
 from exporter.sources import precision
@@ -140,9 +141,10 @@ def _class_count(scores: tf.TensorSpec, name: str) -> int | None:
 def _predict(
     call: Callable[[tf.Tensor], tf.Tensor], x: npt.NDArray[np.float32], dtype: tf.DType
 ) -> npt.NDArray[np.float32]:
-    batches = [x[i : i + _PREDICT_BATCH_SIZE] for i in range(0, len(x), _PREDICT_BATCH_SIZE)]
-    answers = [np.asarray(call(tf.cast(batch, dtype)), dtype=np.float32) for batch in batches]
-    return np.concatenate(answers)
+    size = images_at_once(_PREDICT_BATCH_SIZE, *x.shape[1:3])
+    return ask_in_batches(
+        lambda batch: np.asarray(call(tf.cast(batch, dtype)), dtype=np.float32), x, size
+    )
 
 
 def _folder_digest(path: Path) -> str:

@@ -15,6 +15,7 @@ from typing import IO, Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from exporter.batches import ask_in_batches, images_at_once
 from exporter.children import dying_with_us
 from exporter.errors import FailedError
 from exporter.sources import onnx_graph
@@ -106,9 +107,8 @@ class _Runtime:
         self._stdin.write(f"{output}\n".encode())
 
     def __call__(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        size = self._images.batch or _PREDICT_BATCH_SIZE
-        batches = [pixels[i : i + size] for i in range(0, len(pixels), size)]
-        return np.concatenate([self._ask(batch) for batch in batches])
+        size = self._images.batch or images_at_once(_PREDICT_BATCH_SIZE, *pixels.shape[1:3])
+        return ask_in_batches(self._ask, pixels, size)
 
     def _ask(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         buffer = BytesIO()

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from contract import signatures as names
 from contract.card import ModelCard
+from exporter.batches import images_at_once
 from protocol.messages import inference_pb2, tensor_pb2
 
 FILE: Final = "assets.extra/tf_serving_warmup_requests"
@@ -28,13 +29,18 @@ def batch_sizes(max_batch_size: int) -> list[int]:
 
 
 def write(version: Path, card: ModelCard, max_batch_size: int) -> None:
-    """Write one `top_k` request of grey images per batch size."""
+    """Write one `top_k` request of grey images per batch size.
+
+    The largest batch has as many images as memory is planned for (`batches.images_at_once`): 32
+    images of 600 pixels take gigabytes in the model server.
+    """
     path = version / FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:
         # XLA compiles each size anew: none may be left to a request.
         every = range(1, max_batch_size + 1)
-        for size in every if card.is_compiled else batch_sizes(max_batch_size):
+        largest = images_at_once(max_batch_size, card.image.height, card.image.width)
+        for size in every if card.is_compiled else batch_sizes(largest):
             writer.write(_record(card, size).SerializeToString())
 
 

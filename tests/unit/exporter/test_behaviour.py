@@ -40,6 +40,29 @@ def test_it_costs_some_fifty_answers_however_many_goldens_there_are():
     assert {1, 2, 3, 8} < set(asked)
 
 
+@pytest.mark.parametrize(("side", "largest"), [(256, 14), (380, 6), (600, 3), (1024, 3)])
+def test_large_images_come_in_smaller_batches_and_never_without_company(side, largest):
+    asked = []
+
+    def counting(images):
+        asked.append(len(images))
+        return healthy(images)
+
+    pixels = np.random.default_rng(3).integers(0, 256, (8, side, side, 3), dtype=np.uint8)
+    require_healthy(counting, pixels, bound=BOUND)
+    assert max(asked) == largest
+
+
+def test_company_is_noticed_among_large_images():
+    def averaging(images):
+        return healthy(images) + np.float32(1e-3) * images.mean().astype(np.float32) / 255
+
+    large = np.repeat(np.repeat(PIXELS, 64, axis=1), 64, axis=2)
+    with pytest.raises(RefusedError, match="answered otherwise") as caught:
+        require_healthy(averaging, large, bound=BOUND)
+    assert caught.value.step == "company"
+
+
 def test_a_constant_model_is_refused_unless_it_may_be():
     def constant(images):
         return np.full((len(images), 3), 1 / 3, np.float32)

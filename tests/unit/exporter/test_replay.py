@@ -42,26 +42,29 @@ class Server:
         self.scheme = scheme
         self.card = CARD
         self.asked = {}
+        self.sizes = []
         self._spoil = spoil
 
     def predict(self, spec, name, value):
         assert replace(spec, signature_name="") == SPEC
         self.asked[spec.signature_name] = (name, value)
-        answer = self._answer(spec.signature_name, len(value))
+        begun = sum(size for signature, size in self.sizes if signature == spec.signature_name)
+        self.sizes.append((spec.signature_name, len(value)))
+        answer = self._answer(spec.signature_name, PROBABILITIES[begun : begun + len(value)])
         return Prediction(SPEC.version, self._spoil(spec.signature_name, answer))
 
-    def _answer(self, signature, n):
+    def _answer(self, signature, rows):
         if signature == "model_card":
             text = self.card.model_dump_json().encode()
-            return {"card": np.array([text] * n, dtype=object)}
+            return {"card": np.array([text] * len(rows), dtype=object)}
         if signature == "serving_default":
-            return {"probabilities": PROBABILITIES[:n]}
-        indices = np.argsort(-PROBABILITIES[:n], axis=1, kind="stable")[:, :3]
+            return {"probabilities": rows}
+        indices = np.argsort(-rows, axis=1, kind="stable")[:, :3]
         labels = np.array([label.encode() for label in LABELS], dtype=object)
         return {
             "class_indices": indices,
             "labels": labels[indices],
-            "probabilities": np.take_along_axis(PROBABILITIES[:n], indices, axis=1),
+            "probabilities": np.take_along_axis(rows, indices, axis=1),
         }
 
 
@@ -83,6 +86,15 @@ def test_over_rest_pixels_go_as_numbers_for_one_image_only():
     replay(server, SPEC, GOLDENS, CARD, BOUND)
     assert len(server.asked["top_k"][1]) == 1
     assert len(server.asked["top_k_raw"][1]) == 2
+
+
+def test_large_images_are_asked_in_batches_that_memory_is_planned_for():
+    large = replace(GOLDENS, pixels=np.zeros((2, 2048, 1024, 3), np.uint8))
+    server = Server()
+    checked = replay(server, SPEC, large, CARD, BOUND)
+    images = [size for signature, size in server.sizes if signature != "model_card"]
+    assert images == [1] * 8
+    assert {check.images for check in checked} == {2}
 
 
 def test_near_equal_classes_may_change_places():
