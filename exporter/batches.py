@@ -13,17 +13,21 @@ FULL_SIDE: Final = 256
 
 
 def images_at_once(most: int, height: int, width: int) -> int:
-    """How many images of this size one batch may hold: activations grow with their pixels.
+    """How many images of this size one batch may hold, for the memory that activations take.
+
+    These grow with the pixels, and with the width of the network, which is larger where images are:
+    EfficientNetB7 is twice as wide as B0 and sees 600 pixels where that sees 224. With as many
+    pixels to a batch it took 3.9 GB to be exported; 3.6 are its limit (docs/applications.md).
 
     Args:
-        most: of images up to 256x256; a batch of larger ones has no more pixels than those.
+        most: of images up to 256x256, and of larger ones by the third power of the side fewer.
         height: in pixels.
         width: in pixels.
 
     Returns:
         1 at least.
     """
-    return max(1, min(most, most * FULL_SIDE**2 // (height * width)))
+    return max(1, min(most, int(most * (FULL_SIDE**2 / (height * width)) ** 1.5)))
 
 
 def ask_in_batches(

@@ -65,7 +65,8 @@ class Settings(BaseSettings):
         default=32,
         ge=1,
         le=1024,
-        description="Largest batch that the warmup records prepare; set it as in the gateway.",
+        description="Largest batch that the warmup records prepare, of images above 256x256 fewer; "
+        "set it as in the gateway.",
     )
     max_source_gb: float = Field(
         default=4.0,

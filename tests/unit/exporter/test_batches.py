@@ -1,4 +1,4 @@
-"""Batches hold so many pixels, not so many images."""
+"""Batches of large images hold fewer."""
 
 import numpy as np
 import pytest
@@ -12,9 +12,9 @@ from exporter.batches import ask_in_batches, images_at_once
         (32, 224, 224, 32),
         (32, 256, 256, 32),
         (32, 1, 1, 32),
-        (32, 300, 300, 23),
-        (32, 600, 600, 5),
-        (32, 256, 512, 16),
+        (32, 300, 300, 19),
+        (32, 600, 600, 2),
+        (32, 256, 512, 11),
         (8, 4096, 4096, 1),
     ],
 )
