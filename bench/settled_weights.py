@@ -18,7 +18,7 @@ from exporter.batches import images_at_once
 from exporter.proof import goldens
 
 _USUAL_SIDE = 224
-_IMAGES = 8
+_IMAGES = 32  # of small ones; there are eight
 _LEAST_IMAGES = 2
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-FULL_SIDE: Final = 256
+FULL_SIDE: Final = 240
 """Of the square images that fill a batch; those of the usual 224 pixels and less always do."""
 
 
@@ -20,7 +20,7 @@ def images_at_once(most: int, height: int, width: int) -> int:
     pixels to a batch it took 3.9 GB to be exported; 3.6 are its limit (docs/applications.md).
 
     Args:
-        most: of images up to 256x256, and of larger ones by the third power of the side fewer.
+        most: of images up to 240x240, and of larger ones by the third power of the side fewer.
         height: in pixels.
         width: in pixels.
 

@@ -65,7 +65,7 @@ class Settings(BaseSettings):
         default=32,
         ge=1,
         le=1024,
-        description="Largest batch that the warmup records prepare, of images above 256x256 fewer; "
+        description="Largest batch that the warmup records prepare, of images above 240x240 fewer; "
         "set it as in the gateway.",
     )
     max_source_gb: float = Field(

@@ -30,7 +30,8 @@ def test_warmup_is_top_k_in_the_batch_sizes_of_the_gateway(exported):
     ("side", "is_compiled", "sizes"),
     [
         (224, False, [1, 2, 4, 8, 16, 32]),
-        (380, False, [1, 2, 4, 8, 9]),
+        (380, False, [1, 2, 4, 8]),
+        (260, False, [1, 2, 4, 8, 16, 25]),
         (600, False, [1, 2]),
         (600, True, list(range(1, 33))),  # XLA compiles each: none may be left to a request
     ],

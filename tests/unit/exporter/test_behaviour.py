@@ -40,7 +40,7 @@ def test_it_costs_some_fifty_answers_however_many_goldens_there_are():
     assert {1, 2, 3, 8} < set(asked)
 
 
-@pytest.mark.parametrize(("side", "largest"), [(256, 14), (380, 4), (600, 3), (1024, 3)])
+@pytest.mark.parametrize(("side", "largest"), [(240, 14), (300, 7), (600, 3), (1024, 3)])
 def test_large_images_come_in_smaller_batches_and_never_without_company(side, largest):
     asked = []
 
