@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 from app.classify.admission import Admission
@@ -15,8 +14,8 @@ from app.classify.catalog import Catalog
 from app.classify.classifier import Classifier
 from app.classify.concurrency import ConcurrencyLimit
 from app.classify.decoder import Decoder
-from app.classify.image_signature import ask_lane
 from app.classify.inference import Inference, RowBatcher, Source
+from app.classify.lanes import Lanes
 from app.classify.readiness import Readiness, Report
 from app.classify.shadow import Mirror
 from app.classify.shares import by_model, first_labels
@@ -87,13 +86,14 @@ def build_classification(
         settings.models_file,
         clock=clock,
         first_labels=first_labels(shares),
+        quorum=settings.version_quorum,
     )
     decode_pool = _decode_pool(settings, metrics.decoding, clock)
     decoder = Decoder(decode_pool, row_encoding=server.row_encoding, clock=clock)
-    batcher = _batcher(settings, server, metrics.queueing, clock)
+    batcher = _batcher(settings, Lanes(server, catalog), metrics.queueing, clock)
     limit = _limit(settings, batcher, clock)
     admission = Admission(limit, max_images=settings.max_queue, clock=clock, lag=lag)
-    inference = Inference(catalog, decoder, batcher)
+    inference = Inference(server, catalog, decoder, batcher, clock=clock)
     mirror = Mirror(
         inference,
         by_model(settings.shadow, settings.model_name),
@@ -123,6 +123,11 @@ def build_classification(
         on_change=_log_readiness,
         trouble=lambda: decoder.trouble,
     )
+    server.prove = readiness.prove
+    metrics.model_server.watch(
+        standings=server.standings,
+        current=lambda: {name: catalog.current(name) for name in settings.models},
+    )
     return Classification(
         server, catalog, decode_pool, batcher, mirror, classifier, admission, readiness
     )
@@ -141,16 +146,16 @@ def _server(settings: Settings, metrics: ModelServerMetrics) -> ModelServerPool:
 
 def _batcher(
     settings: QueueingSettings,
-    server: ModelServerPool,
+    lanes: Lanes,
     metrics: QueueingMetrics,
     clock: Callable[[], float],
 ) -> RowBatcher:
     return Batcher(
-        partial(ask_lane, server),
+        lanes.ask,
         max_batch_size=settings.max_batch_size,
         max_batch_seconds=settings.max_batch_seconds,
         queue_seconds=settings.target_queue_seconds,
-        slots=server.slots,
+        slots=lanes.slots,
         clock=clock,
         on_batch=metrics.batch_size.observe,
     )

@@ -73,7 +73,6 @@ def create_app(settings: Settings) -> FastAPI:
     app = _application(lifespan)
     app.state.services = Services(
         settings=settings,
-        server=parts.server,
         catalog=parts.catalog,
         classifier=parts.classifier,
         admission=parts.admission,

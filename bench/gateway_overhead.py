@@ -69,9 +69,10 @@ async def direct_caller(server: ModelServerPool, model: str, data: bytes) -> Cal
     version = await Catalog(server, {}, clock=time.monotonic).resolve(ModelSpec(model))
     signature = version.signature
     row = signature.plan(server.row_encoding).row(decode(data, signature.image))
+    (replica,) = server.replicas
 
     async def call() -> None:
-        await signature.question.ask(server, ModelSpec(model), (row,), timeout_seconds=30)
+        await signature.question.ask(replica, ModelSpec(model), (row,), timeout_seconds=30)
 
     return call
 

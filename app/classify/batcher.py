@@ -22,6 +22,7 @@ import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
 from app.classify.batch_times import BatchTimes
@@ -61,6 +62,8 @@ class _Pending(Generic[ItemT, AnswerT]):
 
 @dataclass(slots=True, eq=False)
 class _Lane(Generic[ItemT, AnswerT]):
+    slots: Callable[[], int]
+    """How many of its calls may be in flight."""
     queue: deque[_Pending[ItemT, AnswerT]] = field(default_factory=deque)
     due_at: list[float] = field(default_factory=list)
     """When the batches in flight are expected to be done, oldest first."""
@@ -84,7 +87,7 @@ class Batcher(Generic[LaneT, ItemT, AnswerT]):
         max_batch_size: int,
         max_batch_seconds: float,
         queue_seconds: float,
-        slots: Callable[[], int],
+        slots: Callable[[LaneT | None], int],
         clock: Callable[[], float],
         on_batch: Callable[[int], object],
     ) -> None:
@@ -95,7 +98,8 @@ class Batcher(Generic[LaneT, ItemT, AnswerT]):
             max_batch_size: items per call.
             max_batch_seconds: what a call should take at most, where it has several items.
             queue_seconds: the wait for a slot that is aimed at; a queue stands well above it.
-            slots: how many calls per lane may be in flight right now.
+            slots: how many calls of that lane may be in flight right now; None: of one that every
+                address serves.
             clock: monotonic seconds; deadlines are measured on it.
             on_batch: told the size of each batch that leaves.
         """
@@ -149,7 +153,7 @@ class Batcher(Generic[LaneT, ItemT, AnswerT]):
             for lane in self._lanes.values()
             if lane.due_at
         ]
-        return self._slots() * max(2, sum(sizes))
+        return self._slots(None) * max(2, sum(sizes))
 
     def items_within(self, seconds: float) -> int | None:
         """Items that get through in so long, by the times of the fastest lane; None: not known."""
@@ -159,7 +163,9 @@ class Batcher(Generic[LaneT, ItemT, AnswerT]):
             if lane.times.is_learned and (size := self._batch_size(lane))
         ]
         return (
-            int(seconds * self._slots() * max(rates)) + self.items_to_stay_busy if rates else None
+            int(seconds * self._slots(None) * max(rates)) + self.items_to_stay_busy
+            if rates
+            else None
         )
 
     async def aclose(self) -> None:
@@ -177,7 +183,7 @@ class Batcher(Generic[LaneT, ItemT, AnswerT]):
         if lane is None:
             if len(self._lanes) >= _MAX_IDLE_LANES:
                 self._forget_idle_lanes()
-            lane = self._lanes[key] = _Lane()
+            lane = self._lanes[key] = _Lane(partial(self._slots, key))
         return lane
 
     def _forget_idle_lanes(self) -> None:
@@ -189,7 +195,7 @@ class Batcher(Generic[LaneT, ItemT, AnswerT]):
         size = self._batch_size(lane)
         seconds = lane.times.predict(min(size, len(lane.queue) + 1))
         until_slot = max(0.0, lane.due_at[0] - now)
-        wait = until_slot + len(lane.queue) // size * seconds / self._slots()
+        wait = until_slot + len(lane.queue) // size * seconds / lane.slots()
         if now + wait + seconds > deadline:
             raise OverloadedError(
                 "the queue is longer than the request's deadline", retry_after_seconds=wait
@@ -204,7 +210,7 @@ class Batcher(Generic[LaneT, ItemT, AnswerT]):
         return min(self._max_batch_size, 2 * size) if lane.times.is_due_a_try else size
 
     def _has_slot(self, lane: _Lane[ItemT, AnswerT]) -> bool:
-        return not lane.due_at or len(lane.due_at) < self._slots()
+        return not lane.due_at or len(lane.due_at) < lane.slots()
 
     def _dispatch(self, key: LaneT, lane: _Lane[ItemT, AnswerT]) -> None:
         while lane.queue and self._has_slot(lane) and not self._is_closed:

@@ -6,29 +6,29 @@ very version: so it is never older than what an uncached request would get, neit
 nor after a version was removed. That costs a call without any pixels. It also means that the cache
 answers nothing while the model server does not.
 
-A number can be used again: whoever removes version 2 publishes another version 2. So nothing that
-was kept of a version is given any more once its spec has stood for another one, and there is an age
-limit.
+A number can be used again: whoever removes version 2 may publish another version 2. So answers are
+kept by what the version is, not by its number (see `versions`), and there is an age limit.
 """
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from app.classify.catalog import Catalog, ModelVersion
+from app.classify.catalog import Catalog
 from app.classify.digest import sha256
 from app.classify.inference import Outcome, Photo, Source
+from app.classify.versions import ModelVersion
 from protocol.models import ModelSpec
 
 _ENTRY_BYTES: Final = 1000
 _PREDICTION_BYTES: Final = 250
 """Measured with tracemalloc: an entry of ten classes takes 3 kB, most of it small objects."""
 
-_Key = tuple[bytes, str, int, int]
-"""SHA-256, model name, version, and how often a spec has left that version."""
+_Key = tuple[bytes, ModelVersion]
+"""SHA-256 of the file, and who answered."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,8 +68,6 @@ class Cache:
         self._clock = clock
         self._on_lookup = on_lookup
         self._entries: OrderedDict[_Key, _Entry] = OrderedDict()
-        self._seen: dict[ModelSpec, int] = {}
-        self._left: Counter[tuple[str, int]] = Counter()
         self.bytes = 0
 
     async def outcome(self, photo: Photo) -> Outcome:
@@ -80,27 +78,21 @@ class Cache:
         if kept is not None:
             return kept
         outcome = await self._source.outcome(photo)
-        self._notice(photo.spec, outcome.model.version)
-        self._keep(self._key(digest, outcome.model), outcome)
+        self._keep((digest, outcome.model), outcome)
         return outcome
 
     async def _kept(self, digest: bytes, spec: ModelSpec) -> Outcome | None:
         """The answer, if there is one of the version that the spec stands for at this moment."""
         believed = await self._catalog.resolve(spec)
-        if self._entry(self._key(digest, believed)) is None:
+        if self._entry((digest, believed)) is None:
             return None
-        model = await self._catalog.resolve(spec, fresh=True)
-        self._notice(spec, model.version)
-        key = self._key(digest, model)
+        key = (digest, await self._catalog.confirm(spec))
         entry = self._entry(key)
         if entry is None:
             return None
         self._entries.move_to_end(key)
         age_seconds = self._clock() - entry.computed_at
         return replace(entry.outcome, age_seconds=age_seconds)
-
-    def _key(self, digest: bytes, model: ModelVersion) -> _Key:
-        return (digest, model.name, model.version, self._left[model.name, model.version])
 
     def _entry(self, key: _Key) -> _Entry | None:
         """What is kept, unless it is too old."""
@@ -124,13 +116,6 @@ class Cache:
         entry = self._entries.pop(key, None)
         if entry is not None:
             self.bytes -= entry.bytes
-
-    def _notice(self, spec: ModelSpec, version: int) -> None:
-        """Put what the version before said out of reach, when the spec stands for another one."""
-        before = self._seen.get(spec)
-        if before is not None and before != version:
-            self._left[spec.name, before] += 1
-        self._seen[spec] = version
 
 
 def _size(outcome: Outcome) -> int:

@@ -1,72 +1,43 @@
-"""What the gateway knows about the models: which version a spec stands for, and its card.
+"""Which version answers a request, where several model servers may serve different ones.
 
-A version never changes once published, so a `ModelVersion` is kept for good (the last 64 that were
-loaded, over all models). What *can* change is which version a name or a label stands for: kept for
-a second, and corrected by every answer that names its version.
+What is current is known for each address by itself (see `view`). A request that names no version is
+answered by whatever version the address serves whose turn it is, and the answer says which; one
+that names a version or a label is sent only to addresses that have it.
+
+        request ──turn──► address ──► its version ──► decode ──► batch of that version
+                                                                   └──► any address that serves it
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from random import choice, shuffle
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
-import numpy as np
-from pydantic import ValidationError
-
-from app.classify.image_signature import (
-    CARD_QUESTION,
-    ImageSignature,
-    exported_signature,
-    foreign_signature,
-)
+from app.classify.versions import LOOKUP_SECONDS, ModelVersion, Versions
+from app.classify.view import View
 from app.errors import (
     GatewayError,
     ModelError,
     ModelNotFoundError,
     ModelNotReadyError,
-    ModelServerError,
     ModelVersionNotFoundError,
 )
 from app.model_server.pool import ModelServerPool
+from app.model_server.replica import Replica
 from app.models_file import ModelSettings
-from contract import signatures
-from contract.card import ModelCard
-from protocol.models import ModelSpec, State
-from protocol.rows import ENCODERS
+from protocol.models import ModelSpec, State, VersionStatus
 
-_MAX_VERSIONS: Final = 64
-"""Cards kept; an ImageNet card is 100 kB of labels."""
-_FRESH_SECONDS: Final = 1.0
-_STALE_SECONDS: Final = 10.0
-_LOOKUP_SECONDS: Final = 5.0
-"""Lookups are shared by all who wait for them, so they have a deadline of their own."""
-_QUERY: Final = np.zeros((), np.int32)
-
-
-@dataclass(frozen=True, slots=True)
-class ModelVersion:
-    """One version of one model, ready to be asked."""
-
-    name: str
-    version: int
-    signature: ImageSignature
-    card: ModelCard | None
-    """None when the SavedModel did not come from our exporter."""
-
-
-@dataclass(slots=True)
-class _Current:
-    version: int
-    seen_at: float
+_MOMENT_SECONDS: Final = 0.1
+"""What one address may take to say what it serves before the next one is asked, too."""
 
 
 class Catalog:
-    """Resolves specs to versions through the model server."""
+    """Resolves specs to versions through the model servers."""
 
     def __init__(
         self,
@@ -75,6 +46,7 @@ class Catalog:
         *,
         clock: Callable[[], float],
         first_labels: Mapping[str, str] = MappingProxyType({}),
+        quorum: int = 1,
     ) -> None:
         """Create it.
 
@@ -84,67 +56,89 @@ class Catalog:
             clock: monotonic seconds.
             first_labels: the first one of those that answer requests which name none, for the
                 models whose traffic is split.
+            quorum: a version that fewer addresses serve gets no request that names none, as long
+                as so many serve another one.
         """
         self._server = server
-        self._settings = settings
+        self._versions = Versions(
+            settings, row_encoding=server.row_encoding, prefers_strings=server.prefers_strings
+        )
         self._clock = clock
         self._first_labels = first_labels
-        self._versions: OrderedDict[tuple[str, int], ModelVersion] = OrderedDict()
-        self._current: dict[ModelSpec, _Current] = {}
+        self._quorum = quorum
+        self._views: dict[Replica, View] = {}
         self._answered: dict[str, tuple[int, float]] = {}
-        self._lookups: dict[object, asyncio.Task[Any]] = {}
+        server.when_gone(self._forget)
 
-    async def resolve(self, spec: ModelSpec, *, fresh: bool = False) -> ModelVersion:
-        """The version that the spec stands for.
+    async def resolve(self, spec: ModelSpec) -> ModelVersion:
+        """A version that the spec stands for at one of the addresses.
 
         Args:
             spec: by number, by label, or the served one.
-            fresh: ask the model server even if the last answer is recent, and whether it still
-                serves a version that is given by its number.
 
         Raises:
-            ModelError: no such model, version or label.
-            ModelServerError: the model server does not answer, or no version is ready.
+            ModelError: no such model, version or label anywhere.
+            ModelServerError: no model server answers, or no version is ready.
         """
-        try:
-            return await self._resolve(spec, fresh=fresh)
-        except (ModelNotFoundError, ModelVersionNotFoundError) as error:
-            if not fresh and self._current.pop(spec, None) is not None:  # gone since we asked
-                return await self.resolve(spec, fresh=True)
-            raise await self.explain(error, spec) from error
+        return await self._locate(spec, fresh=False)
 
-    async def resolve_default(self, name: str) -> ModelVersion:
-        """The version that has to answer requests which name none, asked for at this moment.
+    async def confirm(self, spec: ModelSpec) -> ModelVersion:
+        """As `resolve`, asked for at this moment."""
+        return await self._locate(spec, fresh=True)
+
+    async def resolve_at(self, replica: Replica, name: str) -> ModelVersion:
+        """The version that has to answer requests which name none there, asked at this moment.
 
         Raises:
             GatewayError: as `resolve`.
         """
+        view = self._view(replica)
         if (label := self._first_labels.get(name)) is not None:
             with suppress(ModelVersionNotFoundError, ModelNotReadyError):  # the served one then
-                return await self.resolve(ModelSpec(name, version_label=label), fresh=True)
-        return await self.resolve(ModelSpec(name), fresh=True)
+                return await view.resolve(ModelSpec(name, version_label=label), fresh=True)
+        return await view.resolve(ModelSpec(name), fresh=True)
 
     async def version(self, name: str, number: int) -> ModelVersion:
-        """That very version, from the cache or through the model server."""
-        key = (name, number)
-        if (known := self._versions.get(key)) is not None:
-            return known
-        loaded: ModelVersion = await self._shared(key, lambda: self._load(name, number))
-        return loaded
+        """That very version, from whoever has it.
+
+        Raises:
+            GatewayError: as `resolve`.
+        """
+        return await self.resolve(ModelSpec(name, version=number))
+
+    def serving(self, spec: ModelSpec, model: ModelVersion) -> list[Replica]:
+        """Who is to be asked for the spec when it is to be this version that answers."""
+        return [
+            replica for replica in self._server.usable if self._view(replica).serves(spec, model)
+        ]
 
     def asked(self, spec: ModelSpec, model: ModelVersion) -> ModelSpec:
         """What to ask for: by number where the answer will not say which version it is of."""
         return spec if self._server.reports_version else ModelSpec(model.name, model.version)
 
     async def answered(
-        self, spec: ModelSpec, model: ModelVersion, number: int | None
+        self, replica: Replica, spec: ModelSpec, model: ModelVersion, number: int | None
     ) -> ModelVersion:
-        """The version that answered: `model` if it was not another."""
+        """The version that answered, if it was this number: `model` if it was not another.
+
+        Raises:
+            GatewayError: it cannot be read any more.
+        """
+        view = self._view(replica)
         if self._server.reports_version and number is not None:
-            self._learn(spec, number)
-        if number is not None and number != model.version:
-            return await self.version(model.name, number)
-        return model
+            view.answered(spec, number)
+        if number in {None, model.version} and view.serves(spec, model):
+            return model
+        return await view.version(model.name, model.version if number is None else number)
+
+    async def has_moved(self, replica: Replica, spec: ModelSpec, model: ModelVersion) -> bool:
+        """Whether the spec does not stand for that version any more there; it is asked now."""
+        view = self._view(replica)
+        view.doubt(spec)
+        try:
+            return await view.resolve(spec, fresh=True) is not model
+        except GatewayError:
+            return True
 
     def note_answer(self, spec: ModelSpec, model: ModelVersion) -> None:
         """A request for the spec was answered, by this version and with good numbers."""
@@ -155,15 +149,42 @@ class Catalog:
         """Which version of the served model answered last, and when (long ago: never)."""
         return self._answered.get(name, (0, float("-inf")))
 
+    def current(self, name: str) -> Counter[int]:
+        """How many addresses answer with which version where a request names none."""
+        spec = ModelSpec(name)
+        known = (self._view(replica).last_known(spec) for replica in self._server.replicas)
+        return Counter(model.version for model in known if model is not None)
+
+    def look_again(self, name: str) -> None:
+        """Ask every address in passing which version of the model it serves."""
+        for replica in self._server.usable:
+            self._view(replica).believed(ModelSpec(name))
+
+    async def statuses(self, name: str) -> list[list[VersionStatus]]:
+        """What each model server that answers says about the model's versions.
+
+        Raises:
+            GatewayError: none does.
+        """
+        replicas = self._server.usable
+        if not replicas:
+            raise self._server.nobody()
+        asked = (each.statuses(name, timeout_seconds=LOOKUP_SECONDS) for each in replicas)
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        found = [each for each in answers if not isinstance(each, BaseException)]
+        if not found:
+            raise _gravest([each for each in answers if isinstance(each, BaseException)])
+        return found
+
     async def explain(self, error: ModelError, spec: ModelSpec) -> GatewayError:
         """Say why a spec was not found: wrong model, wrong version, or not ready yet."""
-        self._current.pop(spec, None)
         try:
-            statuses = await self._server.statuses(spec.name, timeout_seconds=_LOOKUP_SECONDS)
+            answers = await self.statuses(spec.name)
         except ModelNotFoundError as unknown:
             return unknown
         except GatewayError:
             return error
+        statuses = [each for answer in answers for each in answer]
         wanted = [each for each in statuses if spec.version in {None, each.version}]
         if any(each.state in {State.START, State.LOADING} for each in wanted):
             return ModelNotReadyError(f"{spec} is still loading", reason=error.reason)
@@ -173,73 +194,76 @@ class Catalog:
 
     async def aclose(self) -> None:
         """Cancel lookups in flight."""
-        tasks = list(self._lookups.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for view in self._views.values():
+            await view.aclose()
 
-    async def _resolve(self, spec: ModelSpec, *, fresh: bool) -> ModelVersion:
-        if spec.version is not None and not fresh:
-            return await self.version(spec.name, spec.version)
-        current = self._current.get(spec)
-        age = self._clock() - current.seen_at if current else _STALE_SECONDS
-        if current is None or fresh or age >= _STALE_SECONDS:
-            number = await self._shared(spec, lambda: self._look_up(spec))
-        else:
-            number = current.version
-            if age >= _FRESH_SECONDS:
-                self._in_background(spec)
-        return await self.version(spec.name, number)
-
-    def _learn(self, spec: ModelSpec, number: int) -> None:
-        """An answer named its version: that is what the spec stands for now."""
-        if spec.version is None:
-            self._current[spec] = _Current(number, self._clock())
-
-    async def _look_up(self, spec: ModelSpec) -> int:
-        metadata = await self._server.metadata(spec, timeout_seconds=_LOOKUP_SECONDS)
-        self._learn(spec, metadata.version)
-        return metadata.version
-
-    async def _load(self, name: str, number: int) -> ModelVersion:
-        spec = ModelSpec(name, version=number)
-        metadata = await self._server.metadata(spec, timeout_seconds=_LOOKUP_SECONDS)
-        card = None
-        if signatures.MODEL_CARD in metadata.signatures:
-            card = await self._read_card(spec)
-            signature = exported_signature(card, as_strings=self._server.prefers_strings)
-        else:
-            signature = foreign_signature(name, metadata, self._settings.get(name))
-        loaded = self._versions[name, number] = ModelVersion(name, number, signature, card)
-        if len(self._versions) > _MAX_VERSIONS:
-            self._versions.popitem(last=False)
-        return loaded
-
-    async def _read_card(self, spec: ModelSpec) -> ModelCard:
-        rows = (ENCODERS[self._server.row_encoding](_QUERY),)
-        answer = await CARD_QUESTION.ask(self._server, spec, rows, timeout_seconds=_LOOKUP_SECONDS)
+    async def _locate(self, spec: ModelSpec, *, fresh: bool) -> ModelVersion:
+        views = [self._view(replica) for replica in self._server.usable]
+        if not views:
+            raise self._server.nobody()
+        if not fresh and (found := self._believed(spec, views)) is not None:
+            return found
+        shuffle(views)
         try:
-            return ModelCard.model_validate_json(answer.outputs[signatures.CARD][0])
-        except (ValidationError, KeyError, IndexError, TypeError) as error:
-            raise ModelServerError(f"the model card of {spec} cannot be read") from error
+            return await _first(spec, views, fresh=fresh)
+        except (ModelNotFoundError, ModelVersionNotFoundError) as error:
+            if len(views) < len(self._server.replicas):
+                raise ModelNotReadyError(
+                    f"{spec} is not served by the model servers that answer; others do not answer",
+                    reason=error.reason,
+                ) from error
+            raise await self.explain(error, spec) from error
 
-    async def _shared(self, key: object, work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-        """One lookup for everybody who needs it; a waiter that gives up does not end it."""
-        task = self._lookups.get(key)
-        if task is None:
-            task = asyncio.create_task(work())
-            self._lookups[key] = task
-            task.add_done_callback(lambda done: self._finish(key, done))
-        return await asyncio.shield(task)
+    def _believed(self, spec: ModelSpec, views: Sequence[View]) -> ModelVersion | None:
+        """What one of the addresses says that are known to have it, each as often as the others."""
+        known = [model for view in views if (model := view.believed(spec)) is not None]
+        if not known:
+            return None
+        if self._quorum > 1 and not spec.is_pinned:
+            counts = Counter(known)
+            known = [model for model in known if counts[model] >= self._quorum] or known
+        return choice(known)  # noqa: S311 - whose turn it is is no secret
 
-    def _in_background(self, spec: ModelSpec) -> None:
-        if spec not in self._lookups:
-            task = asyncio.create_task(self._look_up(spec))
-            self._lookups[spec] = task
-            task.add_done_callback(lambda done: self._finish(spec, done))
+    def _view(self, replica: Replica) -> View:
+        view = self._views.get(replica)
+        if view is None:
+            view = self._views[replica] = View(replica, self._versions, clock=self._clock)
+        return view
 
-    def _finish(self, key: object, task: asyncio.Task[Any]) -> None:
-        """Nobody may await it any more: its failure is then found again by the next request."""
-        self._lookups.pop(key, None)
-        if not task.cancelled():
-            task.exception()
+    def _forget(self, replica: Replica) -> None:
+        self._views.pop(replica, None)
+
+
+async def _first(spec: ModelSpec, views: Sequence[View], *, fresh: bool) -> ModelVersion:
+    """The answer of the first who has it; who is slow to say keeps nobody from asking the next.
+
+    Raises:
+        GatewayError: nobody has it.
+    """
+    waiting = list(views)
+    pending: set[asyncio.Task[ModelVersion]] = set()
+    errors: list[BaseException] = []
+    try:
+        while waiting or pending:
+            if waiting:
+                pending.add(asyncio.create_task(waiting.pop().resolve(spec, fresh=fresh)))
+            done, pending = await asyncio.wait(
+                pending,
+                timeout=_MOMENT_SECONDS if waiting else None,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            failures = {task: task.exception() for task in done}
+            for task, failure in failures.items():
+                if failure is None:
+                    return task.result()
+                errors.append(failure)
+    finally:
+        for task in pending:
+            task.cancel()
+    raise _gravest(errors)
+
+
+def _gravest(errors: Sequence[BaseException]) -> BaseException:
+    """What to say where all failed: who did not answer may have what the others have not."""
+    not_found = (ModelNotFoundError, ModelVersionNotFoundError)
+    return next((each for each in errors if not isinstance(each, not_found)), errors[0])

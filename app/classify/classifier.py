@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from app.classify.answers import Answered, Classification, ModelRef, Timing
-from app.classify.catalog import Catalog, ModelVersion
+from app.classify.catalog import Catalog
 from app.classify.inference import Outcome, Photo, Source
 from app.classify.split import Split
+from app.classify.versions import ModelVersion
 from app.errors import DeadlineExceededError, InvalidParameterError
 from protocol.models import ModelSpec
 

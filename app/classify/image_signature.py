@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pydantic import ValidationError
 
-from app import tracing
 from app.classify.predictions import Reader, Scores, TopK
 from app.decode.plan import FloatScaling, Plan, Rendering
 from app.errors import ModelError
-from app.model_server.pool import ModelServerPool
+from app.model_server.replica import Replica
 from app.models_file import ModelSettings
-from app.tracing import Call, Trace
 from contract import signatures
 from contract.card import ModelCard
 from contract.image_spec import ImageSpec
@@ -39,7 +37,7 @@ class Question:
 
     async def ask(
         self,
-        server: ModelServerPool,
+        replica: Replica,
         spec: ModelSpec,
         rows: Sequence[bytes],
         *,
@@ -47,14 +45,14 @@ class Question:
         headers: Headers = (),
         is_telling: bool = True,
     ) -> Prediction:
-        """Ask a version, or whichever is served, about rows in the encoding of the server.
+        """Ask a version, or whichever is served, about rows in the encoding of the replica.
 
-        `is_telling` as for `ModelServerPool.predict`.
+        `is_telling` as for `Replica.predict`.
 
         Raises:
             GatewayError: the call failed.
         """
-        return await server.predict(
+        return await replica.predict(
             replace(spec, signature_name=self.signature_name),
             Input(self.input_name, self.dtype, self.row_shape, rows),
             outputs=self.outputs,
@@ -97,54 +95,6 @@ class ImageSignature:
             and self.image == other.image
             and self.question.dtype == other.question.dtype
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Lane:
-    """Images that may share a call: the same version asked for, the same one expected."""
-
-    spec: ModelSpec
-    expected_version: int
-    signature: ImageSignature = field(compare=False)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LaneRow:
-    """One image's row, and the trace of the request it came with."""
-
-    row: bytes
-    trace: Trace | None
-    is_mirrored: bool = False
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LaneAnswer:
-    """The prediction for a batch, the place in it of one row, and the call that it came from."""
-
-    prediction: Prediction
-    index: int
-    call: Call | None
-
-
-async def ask_lane(
-    server: ModelServerPool, lane: Lane, rows: Sequence[LaneRow], timeout_seconds: float
-) -> list[LaneAnswer]:
-    """Ask about a batch of one lane; an answer for each row."""
-    attributes = {
-        "model": lane.spec.name,
-        "version": lane.expected_version,
-        "batch_size": len(rows),
-    }
-    with tracing.call((row.trace for row in rows), attributes) as call:
-        prediction = await lane.signature.question.ask(
-            server,
-            lane.spec,
-            [row.row for row in rows],
-            timeout_seconds=timeout_seconds,
-            headers=() if call is None else call.headers,
-            is_telling=not all(row.is_mirrored for row in rows),
-        )
-    return [LaneAnswer(prediction, index, call) for index in range(len(rows))]
 
 
 def exported_signature(card: ModelCard, *, as_strings: bool) -> ImageSignature:

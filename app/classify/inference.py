@@ -2,7 +2,7 @@
 
     resolve version ─► decode for its image spec ─► batcher ─► check who answered ─► outcome
     ▲                                                          │
-    └── another version, other image spec: once more ──────────┘
+    └── nobody serves it any more, or who did is gone ─────────┘
 
 An outcome holds all classes that the version answers, so that requests which want different numbers
 of them can share it. Whoever gives outcomes is a `Source`; sources stand one before the other:
@@ -12,22 +12,27 @@ of them can share it. Whoever gives outcomes is a `Source`; sources stand one be
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from app import tracing
 from app.classify.answers import ClassPrediction, ImageInfo
 from app.classify.batcher import Batched, Batcher
-from app.classify.catalog import Catalog, ModelVersion
+from app.classify.catalog import Catalog
 from app.classify.decoder import Decoder
-from app.classify.image_signature import Lane, LaneAnswer, LaneRow
+from app.classify.image_signature import ImageSignature
+from app.classify.lanes import Lane, LaneAnswer, LaneRow, MovedError
+from app.classify.versions import ModelVersion
 from app.decode.job import Decoded
-from app.errors import ModelError, ModelNotReadyError, RefusedByModelServerError
+from app.errors import ModelNotReadyError, ModelServerUnavailableError
+from app.model_server.pool import ModelServerPool
 from protocol.models import ModelSpec
 
-_ATTEMPTS: Final = 3
-"""One for the first guess, one after a swap, one for addresses that are swapped one by one."""
+_ATTEMPTS: Final = 8
+"""Each is lost to a swap only, or to an address that is gone: versions change in seconds."""
+_MAX_FAILURES: Final = 3
+"""So many addresses may be found gone by one image: what kills model servers must not go round."""
 
 RowBatcher = Batcher[Lane, LaneRow, LaneAnswer]
 
@@ -67,6 +72,14 @@ class Outcome:
     """How long it has been kept; None: it was computed for this request."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rendered:
+    """An image decoded for a signature."""
+
+    decoded: Decoded
+    signature: ImageSignature
+
+
 class Source(Protocol):
     """Gives outcomes."""
 
@@ -82,14 +95,24 @@ class Source(Protocol):
 class Inference:
     """The source that computes."""
 
-    def __init__(self, catalog: Catalog, decoder: Decoder, batcher: RowBatcher) -> None:
+    def __init__(
+        self,
+        server: ModelServerPool,
+        catalog: Catalog,
+        decoder: Decoder,
+        batcher: RowBatcher,
+        *,
+        clock: Callable[[], float],
+    ) -> None:
+        self._server = server
         self._catalog = catalog
         self._decoder = decoder
         self._batcher = batcher
+        self._clock = clock
 
     async def outcome(self, photo: Photo) -> Outcome:
         """See `Source.outcome`."""
-        return await self._infer(photo, await self._catalog.resolve(photo.spec), None)
+        return await self._infer(photo, None)
 
     async def again(self, photo: Photo, other: Outcome) -> Outcome | None:
         """What another version says about an image that was answered already.
@@ -102,59 +125,56 @@ class Inference:
         model = await self._catalog.resolve(photo.spec)
         if model.version == other.model.version:
             return None
-        decoded = None
-        if model.signature.takes_rows_of(other.model.signature):
-            image = other.image
-            decoded = Decoded(other.row, image.format, image.width, image.height, 0.0)
-        return await self._infer(photo, model, decoded)
+        image = other.image
+        row = Decoded(other.row, image.format, image.width, image.height, 0.0)
+        return await self._infer(photo, _Rendered(row, other.model.signature))
 
-    async def _infer(self, photo: Photo, model: ModelVersion, decoded: Decoded | None) -> Outcome:
-        trace = tracing.current()
-        for attempt in range(1, _ATTEMPTS + 1):
-            if decoded is None:
-                with tracing.span("decode"):
-                    decoded = await self._decoder.decode(
-                        photo.data, model.signature, deadline=photo.deadline, client=photo.client
-                    )
-            lane = Lane(self._catalog.asked(photo.spec, model), model.version, model.signature)
-            row = LaneRow(decoded.row, trace, is_mirrored=photo.is_mirrored)
+    async def _infer(self, photo: Photo, rendered: _Rendered | None) -> Outcome:
+        """Ask until an address answers that still serves the version the image was decoded for."""
+        failures = 0
+        for _ in range(_ATTEMPTS):
             try:
-                batched = await self._batcher.submit(lane, row, deadline=photo.deadline)
-            except (ModelError, RefusedByModelServerError) as error:
-                is_last = attempt == _ATTEMPTS
-                after = await self._after_refusal(error, photo.spec, model, is_last=is_last)
-            else:
-                if trace is not None:
-                    trace.batched(batched.queue_seconds, batched.run_seconds, batched.answer.call)
-                answered = batched.answer.prediction.version
-                after = await self._catalog.answered(photo.spec, model, answered)
-                if after.signature.image == model.signature.image:
-                    outcome = _outcome(after, decoded, batched)
-                    self._catalog.note_answer(photo.spec, after)
-                    return outcome
-            if after.signature is not model.signature:
-                decoded = None
-            model = after
+                model = await self._catalog.resolve(photo.spec)
+                if rendered is None or not model.signature.takes_rows_of(rendered.signature):
+                    rendered = _Rendered(await self._decode(photo, model), model.signature)
+                return await self._ask(photo, model, rendered.decoded)
+            except MovedError:
+                continue
+            except ModelServerUnavailableError:
+                failures += 1
+                if photo.is_mirrored or not await self._may_retry(photo, failures):
+                    raise
         raise ModelNotReadyError("the model kept changing while the request was in progress")
 
-    async def _after_refusal(
-        self, error: Exception, spec: ModelSpec, model: ModelVersion, *, is_last: bool
-    ) -> ModelVersion:
-        """A refusal right after a swap is cured by asking again: for the version served now."""
-        if not is_last and spec.version is None:
-            now = await self._catalog.resolve(spec, fresh=True)
-            if now.version != model.version:
-                return now
-        if isinstance(error, ModelError):
-            raise await self._catalog.explain(error, spec) from error
-        raise error
+    async def _decode(self, photo: Photo, model: ModelVersion) -> Decoded:
+        with tracing.span("decode"):
+            return await self._decoder.decode(
+                photo.data, model.signature, deadline=photo.deadline, client=photo.client
+            )
+
+    async def _ask(self, photo: Photo, model: ModelVersion, decoded: Decoded) -> Outcome:
+        trace = tracing.current()
+        row = LaneRow(decoded.row, trace, is_mirrored=photo.is_mirrored)
+        batched = await self._batcher.submit(Lane(photo.spec, model), row, deadline=photo.deadline)
+        if trace is not None:
+            trace.batched(batched.queue_seconds, batched.run_seconds, batched.answer.call)
+        outcome = _outcome(decoded, batched)
+        self._catalog.note_answer(photo.spec, outcome.model)
+        return outcome
+
+    async def _may_retry(self, photo: Photo, failures: int) -> bool:
+        """Whether there is somebody else to ask; the first time the same one will do."""
+        if failures >= _MAX_FAILURES:
+            return False
+        has_another = await self._server.another(photo.deadline - self._clock())
+        return (has_another or failures == 1) and self._server.may_retry()
 
 
-def _outcome(model: ModelVersion, decoded: Decoded, batched: Batched[LaneAnswer]) -> Outcome:
+def _outcome(decoded: Decoded, batched: Batched[LaneAnswer]) -> Outcome:
     answer = batched.answer
     return Outcome(
-        model=model,
-        predictions=model.signature.reader.read(answer.prediction.outputs, answer.index),
+        model=answer.model,
+        predictions=answer.model.signature.reader.read(answer.prediction.outputs, answer.index),
         image=ImageInfo(decoded.format, decoded.width, decoded.height),
         row=decoded.row,
         decode_seconds=decoded.seconds,

@@ -107,3 +107,10 @@ def _floats(values: Any) -> list[float]:
     if not np.isfinite(array).all():
         raise ModelServerError("the model answered a probability that is not a finite number")
     return [round(float(value), _DIGITS) for value in array]
+
+
+def check_rows(outputs: Mapping[str, Array], rows: int) -> None:
+    """Stub."""
+    for array in outputs.values():
+        if len(array) != rows:
+            raise ModelServerError("the model answered another number of rows than it was asked")

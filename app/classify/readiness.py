@@ -2,7 +2,8 @@
 
 TensorFlow Serving can call a version AVAILABLE whose every Predict fails, so the status alone
 proves nothing. Real traffic is the cheapest proof; without any, one grey image is sent, past the
-batches that wait here. While a ready model is being proved, a report waits for a moment only and
+batches that wait here: to one model server first, to the next where it does not answer soon. Any
+that answers is enough. While a ready model is being proved, a report waits for a moment only and
 then says what is believed (see `trust`): under load a proof may take longer than a probe waits.
 The report is kept for a second: probes and the page may ask as often as they like.
 """
@@ -12,12 +13,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from random import sample
 from typing import Final
 
 import numpy as np
 
-from app.classify.catalog import Catalog, ModelVersion
+from app.classify.catalog import Catalog
+from app.classify.predictions import check_rows
 from app.classify.trust import Finding, ModelReadiness, Proof, Trust
+from app.classify.versions import ModelVersion
 from app.errors import (
     DeadlineExceededError,
     GatewayError,
@@ -25,6 +29,7 @@ from app.errors import (
     OverloadedError,
 )
 from app.model_server.pool import ModelServerPool
+from app.model_server.replica import Replica
 from protocol.models import ModelSpec, State
 
 _KEEP_SECONDS: Final = 1.0
@@ -33,6 +38,8 @@ _PATIENCE_SECONDS: Final = 1.0
 """What a report waits for a proof of a model that was ready within the last..."""
 _RECENT_SECONDS: Final = 10.0
 """...so many seconds."""
+_HEAD_START_SECONDS: Final = 0.5
+"""Before the next model server is asked, too."""
 _GREY: Final = 128
 
 
@@ -91,7 +98,7 @@ class Readiness:
         self._clock = clock
         self._on_change = on_change
         self._trouble = trouble
-        self._reported: Report | None = None
+        self._said: object = None
         self._proofs: dict[str, asyncio.Task[None]] = {}
         self.is_draining = False
 
@@ -101,11 +108,24 @@ class Readiness:
             return Report(is_draining=True, models=())
         await asyncio.gather(*(self._look_at(trust) for trust in self._trusts))
         models = [trust.readiness for trust in self._trusts]
+        versions = [tuple(sorted(self._catalog.current(model.name))) for model in models]
         report = Report(is_draining=False, models=models, trouble=self._trouble())
-        if report != self._reported:
-            self._reported = report
+        said = (report.is_ready, report.detail, versions)
+        if said != self._said:
+            self._said = said
             self._on_change(report)
         return report
+
+    async def prove(self, replica: Replica) -> None:
+        """Ask one model server for a prediction of each model, whatever is believed of it.
+
+        Raises:
+            GatewayError: it does not answer.
+        """
+        for trust in self._trusts:
+            await self._predict(
+                replica, await self._catalog.resolve_at(replica, trust.readiness.name)
+            )
 
     async def aclose(self) -> None:
         """Cancel proofs that are under way."""
@@ -130,35 +150,62 @@ class Readiness:
         await asyncio.wait((proof,), timeout=_PATIENCE_SECONDS if is_known else None)
 
     async def _prove(self, trust: Trust) -> None:
+        """Ask one model server after the other; whoever answers first has proved it."""
+        name = trust.readiness.name
+        self._catalog.look_again(name)
+        waiting = sample(replicas := self._server.usable, len(replicas))
+        proofs: set[asyncio.Task[Proof]] = set()
+        proof = Proof(Finding.REFUTED, detail=self._server.nobody().detail)
         try:
-            async with asyncio.timeout(_PROOF_SECONDS):
-                proof = await self._proof(trust.readiness.name)
-        except TimeoutError:
-            proof = Proof(Finding.SLOW, detail="it does not answer in time")
-        except (DeadlineExceededError, OverloadedError) as error:
-            proof = Proof(Finding.SLOW, detail=error.detail)
-        except GatewayError as error:
-            proof = Proof(Finding.REFUTED, detail=error.detail)
+            while (waiting or proofs) and proof.finding is not Finding.ANSWERED:
+                if waiting:
+                    proofs.add(asyncio.create_task(self._proof_at(waiting.pop(), name)))
+                done, proofs = await asyncio.wait(
+                    proofs,
+                    timeout=_HEAD_START_SECONDS if waiting else None,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                proof = min((*(task.result() for task in done), proof), key=_rank)
+        finally:
+            for task in proofs:
+                task.cancel()
         trust.note(proof, self._clock())
 
-    async def _proof(self, name: str) -> Proof:
+    async def _proof_at(self, replica: Replica, name: str) -> Proof:
+        try:
+            async with asyncio.timeout(_PROOF_SECONDS):
+                return await self._proof(replica, name)
+        except TimeoutError:
+            return Proof(Finding.SLOW, detail="it does not answer in time")
+        except (DeadlineExceededError, OverloadedError) as error:
+            return Proof(Finding.SLOW, detail=error.detail)
+        except GatewayError as error:
+            return Proof(Finding.REFUTED, detail=error.detail)
+
+    async def _proof(self, replica: Replica, name: str) -> Proof:
         """Status first, then a real prediction of the version that is served."""
-        statuses = await self._server.statuses(name, timeout_seconds=_PROOF_SECONDS)
+        statuses = await replica.statuses(name, timeout_seconds=_PROOF_SECONDS)
         if not any(each.state is State.AVAILABLE for each in statuses):
             return Proof(Finding.REFUTED, detail="no version is available")
         try:
-            model = await self._catalog.resolve_default(name)
-            await self._predict(model)
+            model = await self._catalog.resolve_at(replica, name)
+            await self._predict(replica, model)
         except ModelServerUnavailableError as error:  # it talks: its queue may be full
             return Proof(Finding.SLOW, detail=error.detail)
         return Proof(Finding.ANSWERED, model.version)
 
-    async def _predict(self, model: ModelVersion) -> None:
+    async def _predict(self, replica: Replica, model: ModelVersion) -> None:
         signature = model.signature
         shape = (signature.image.height, signature.image.width, 3)
         row = signature.plan(self._server.row_encoding).row(np.full(shape, _GREY, np.uint8))
         spec = ModelSpec(model.name, model.version)
         answer = await signature.question.ask(
-            self._server, spec, (row,), timeout_seconds=_PROOF_SECONDS
+            replica, spec, (row,), timeout_seconds=_PROOF_SECONDS, is_telling=False
         )
+        check_rows(answer.outputs, 1)
         signature.reader.read(answer.outputs, 0)
+
+
+def _rank(proof: Proof) -> int:
+    """An answer first, then what patience may help with."""
+    return (Finding.ANSWERED, Finding.SLOW, Finding.REFUTED).index(proof.finding)

@@ -21,10 +21,11 @@ from dataclasses import dataclass
 from app.classify.catalog import Catalog
 from app.classify.digest import sha256
 from app.classify.inference import Outcome, Photo, Source
+from app.classify.versions import ModelVersion
 from app.errors import DeadlineExceededError, OverloadedError
 from protocol.models import ModelSpec
 
-_Key = tuple[ModelSpec, int, int]
+_Key = tuple[ModelSpec, ModelVersion, int]
 """What is asked for, the version that it stands for as far as is known, and the file's length."""
 
 
@@ -57,7 +58,7 @@ class Sharing:
     async def outcome(self, photo: Photo) -> Outcome:
         """See `Source.outcome`."""
         model = await self._catalog.resolve(photo.spec)
-        key = (photo.spec, model.version, len(photo.data))
+        key = (photo.spec, model, len(photo.data))
         flight = await self._equal(key, photo.data)
         if flight is None:
             return await self._wait(self._start(key, photo))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Annotated
 
 from fastapi import APIRouter, Path
@@ -14,7 +16,9 @@ from protocol.models import State, VersionStatus
 
 router = APIRouter(tags=["models"])
 
-_TIMEOUT_SECONDS = 5.0
+_BEST_FIRST = (
+    State.AVAILABLE, State.LOADING, State.START, State.UNLOADING, State.END, State.UNKNOWN
+)  # fmt: skip
 
 
 @router.get("/models", response_model_exclude_none=True)
@@ -46,21 +50,42 @@ async def model(
 
 
 async def _info(services: Services, name: str, *, with_cards: bool) -> ModelInfo:
-    statuses = await services.server.statuses(name, timeout_seconds=_TIMEOUT_SECONDS)
+    answers = await services.catalog.statuses(name)
+    current = services.catalog.current(name)
     return ModelInfo(
         name=name,
         is_default=name == services.settings.model_name,
-        versions=[await _version(services, name, each, with_card=with_cards) for each in statuses],
+        model_servers=len(answers),
+        versions=[
+            await _version(services, name, statuses, current, with_card=with_cards)
+            for statuses in _by_version(answers)
+        ],
     )
 
 
+def _by_version(answers: Sequence[Sequence[VersionStatus]]) -> list[list[VersionStatus]]:
+    """What the model servers say about each version, the highest first."""
+    versions: dict[int, list[VersionStatus]] = {}
+    for each in chain.from_iterable(answers):
+        versions.setdefault(each.version, []).append(each)
+    return [versions[number] for number in sorted(versions, reverse=True)]
+
+
 async def _version(
-    services: Services, name: str, status: VersionStatus, *, with_card: bool
+    services: Services,
+    name: str,
+    statuses: Sequence[VersionStatus],
+    current: Mapping[int, int],
+    *,
+    with_card: bool,
 ) -> VersionInfo:
+    status = min(statuses, key=lambda each: _BEST_FIRST.index(each.state))
     info = VersionInfo(
         version=status.version,
         state=status.state.name,
-        error=status.message or None,
+        available_at=sum(each.state is State.AVAILABLE for each in statuses),
+        default_at=current.get(status.version, 0),
+        error=next((each.message for each in statuses if each.message), None),
     )
     if not with_card or status.state is not State.AVAILABLE:
         return info

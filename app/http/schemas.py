@@ -52,10 +52,16 @@ class BatchAnswer(BaseModel):
 
 
 class VersionInfo(BaseModel):
-    """One version as the model server reports it; the card of available ones from our exporter."""
+    """One version as the model servers report it; the card of available ones from our exporter."""
 
     version: int
     state: str
+    """The best one that a model server reports."""
+    available_at: int
+    """How many model servers have it AVAILABLE."""
+    default_at: int
+    """How many answer with it where a request names no version: more than one such version means
+    that the model servers do not agree."""
     error: str | None = None
     labels: list[str] | None = None
     card: ModelCard | None = None
@@ -66,6 +72,8 @@ class ModelInfo(BaseModel):
 
     name: str
     is_default: bool
+    model_servers: int = 0
+    """How many say something about it."""
     versions: list[VersionInfo]
     error: str | None = None
 

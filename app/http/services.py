@@ -12,7 +12,6 @@ from app.http.buffers import Buffers
 from app.http.gate import Gate
 from app.http.refusals import Refusals
 from app.metrics.gateway import Metrics
-from app.model_server.pool import ModelServerPool
 from app.settings.gateway import Settings
 
 
@@ -21,7 +20,6 @@ class Services:
     """One gateway's parts."""
 
     settings: Settings
-    server: ModelServerPool
     catalog: Catalog
     classifier: Classifier
     admission: Admission

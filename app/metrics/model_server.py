@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from app.model_server.replica import Standing
 
 
 class ModelServerMetrics:
     """The observer of the pool of model servers, and of readiness."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
         self._retries = Counter(
-            "gateway_model_server_retries_total", "Calls made a second time.", registry=registry
+            "gateway_model_server_retries_total", "Images sent again.", registry=registry
         )
         self._ejections = Counter(
             "gateway_model_server_ejections_total",
@@ -22,7 +29,7 @@ class ModelServerMetrics:
         )
 
     def retried(self) -> None:
-        """A call was made a second time."""
+        """An image is sent again."""
         self._retries.inc()
 
     def ejected(self, address: str) -> None:  # noqa: ARG002 - addresses are no small set
@@ -32,3 +39,50 @@ class ModelServerMetrics:
     def ready(self, *, is_ready: bool) -> None:
         """The last answer of /readyz."""
         self._ready.set(float(is_ready))
+
+    def watch(
+        self,
+        *,
+        standings: Callable[[], Mapping[Standing, int]],
+        current: Callable[[], Mapping[str, Mapping[int, int]]],
+    ) -> None:
+        """Show how many addresses stand how, and what they serve, as of each scrape.
+
+        Args:
+            standings: addresses by what is thought of them.
+            current: by model and version, how many answer with it where a request names none.
+        """
+        self._registry.register(_Replicas(standings, current))
+
+
+class _Replicas(Collector):
+    """Read when somebody asks: versions come and go, and no series must outlive them."""
+
+    def __init__(
+        self,
+        standings: Callable[[], Mapping[Standing, int]],
+        current: Callable[[], Mapping[str, Mapping[int, int]]],
+    ) -> None:
+        self._standings = standings
+        self._current = current
+
+    def collect(self) -> Iterator[Metric]:
+        """See `Collector.collect`."""
+        states = GaugeMetricFamily(
+            "gateway_model_server_replicas",
+            "Addresses of model servers, by what is thought of them.",
+            labels=("state",),
+        )
+        standings = self._standings()
+        for standing in Standing:
+            states.add_metric((standing.value,), standings.get(standing, 0))
+        yield states
+        versions = GaugeMetricFamily(
+            "gateway_model_version_replicas",
+            "Addresses that answer with this version where a request names none.",
+            labels=("model", "version"),
+        )
+        for model, counts in self._current().items():
+            for version, count in counts.items():
+                versions.add_metric((model, str(version)), count)
+        yield versions

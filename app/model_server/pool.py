@@ -1,72 +1,47 @@
-"""Several addresses of one model server as one: pick, eject, retry, and name what went wrong.
+"""The model servers that an URL names: which there are, which to ask, and when to ask again.
 
-    address:  in use ──unreachable, or silent too often──► ejected ──probe answers──► in use
-                 ▲                                            │
-                 └─ all ejected ──────────────────────────────┘
-                    (then the pool tries them anyway: a wrong guess must never take the service
-                    down by itself)
-
-Only UNAVAILABLE and broken connections are retried: once, on another address if there is one,
-within the deadline and under a budget, so that retries never multiply an overload.
-
-Here the protocol's errors become the gateway's: everybody above sees GatewayErrors only.
+They may serve different versions: whoever asks says which of them will do (see `classify.catalog`),
+and asks again elsewhere where a server was not reached. That has a budget, so that retries never
+multiply an overload.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass
-from typing import Final, Protocol, TypeVar
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Coroutine
+from typing import Final, Protocol
 
-from app.errors import DeadlineExceededError, GatewayError, ModelServerUnavailableError
+from app.errors import GatewayError, ModelServerUnavailableError
 from app.model_server.addresses import Address, Targets, resolve
-from app.model_server.failures import translate
-from protocol.client import Client, Headers, Input, Prediction, ProtocolError
-from protocol.models import Metadata, ModelSpec, VersionStatus
+from app.model_server.replica import Replica, Standing
+from protocol.client import Client
 from protocol.tls import Tls
 
-_T = TypeVar("_T")
-
-_PROBE_TIMEOUT_SECONDS: Final = 1.0
 _PROBE_INTERVAL_SECONDS: Final = 0.5
-_TIMEOUTS_UNTIL_SUSPECTED: Final = 3
-"""One slow answer proves nothing; three in a row from one address are a hung process, or too much
-work. An overload is no reason to send it all to the others: a probe tells which it is."""
-_TELLING_TIMEOUT_SECONDS: Final = 1.0
-"""Missing a shorter deadline, which clients choose, says nothing about the address."""
+_RESOLVE_AGAIN_SECONDS: Final = 0.2
+"""Between two lookups of a name, however many addresses refuse."""
+_FRESH_ADDRESS_SECONDS: Final = 3.0
+"""How long after the last address was lost calls wait for another one of the name. Then it is an
+outage, and nothing is gained by letting everybody wait."""
 
-_BUDGET_MAX: Final = 10.0
-_BUDGET_PER_CALL: Final = 0.2
-"""At most every fifth call is a retry, after a first burst of ten."""
-
-_NOBODY: Final = ModelSpec("no-such-model")
-"""Probing asks for a model's status; any answer, NOT_FOUND too, proves that the server talks."""
+_BUDGET_MAX: Final = 128.0
+_BUDGET_PER_IMAGE: Final = 0.2
+"""At most every fifth image is sent again, after a first burst: what one address had in flight."""
 
 
 class PoolObserver(Protocol):
     """What the pool reports; metrics implement it."""
 
     def retried(self) -> None:
-        """A call is made a second time."""
+        """An image is sent again."""
 
     def ejected(self, address: str) -> None:
-        """An address is out of use until a probe answers."""
-
-
-@dataclass(slots=True, eq=False)
-class _Member:
-    address: Address
-    client: Client
-    in_flight: int = 0
-    last_call: int = 0
-    timeouts: int = 0
-    is_ejected: bool = False
-    is_retired: bool = False
+        """An address is out of use until it answers."""
 
 
 class ModelServerPool:
-    """Calls of a model server as in `protocol.client.Client`, over all addresses of `targets`."""
+    """The replicas behind `targets`."""
 
     def __init__(
         self,
@@ -84,10 +59,16 @@ class ModelServerPool:
         self._calls_per_address = calls_per_address
         self._resolve_interval_seconds = resolve_interval_seconds
         self._observer = observer
-        self._members: dict[Address, _Member] = {}
+        self._replicas: dict[Address, Replica] = {}
         self._budget = _BUDGET_MAX
-        self._call_number = 0
+        self._calls = 0
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_stale = asyncio.Event()
+        self._has_risen = asyncio.Event()
+        self._lost_at = float("-inf")
+        self._listeners: list[Callable[[Replica], None]] = []
+        self.prove: Callable[[Replica], Awaitable[object]] = Replica.talk
+        """Asks a replica that is suspected for a prediction; a success ends the suspicion."""
         self.row_encoding = client_class.row_encoding
         self.reports_version = client_class.reports_version
         self.prefers_strings = client_class.prefers_strings
@@ -98,195 +79,148 @@ class ModelServerPool:
         if self._targets.names:
             self._spawn(self._refresh_forever())
 
-    def slots(self) -> int:
-        """How many calls of one kind should be in flight at most, over all addresses in use."""
-        in_use = sum(not member.is_ejected for member in self._members.values())
-        return max(1, in_use) * self._calls_per_address
+    def when_gone(self, listener: Callable[[Replica], None]) -> None:
+        """Tell the listener of each replica that is not an address of the name any more."""
+        self._listeners.append(listener)
 
-    async def predict(
-        self,
-        spec: ModelSpec,
-        tensor: Input,
-        *,
-        outputs: Sequence[str],
-        timeout_seconds: float,
-        headers: Headers = (),
-        is_telling: bool = True,
-    ) -> Prediction:
-        """See `Client.predict`.
+    @property
+    def replicas(self) -> Collection[Replica]:
+        """All of them."""
+        return self._replicas.values()
 
-        Unless the call is telling, missing its deadline is not held against the address: a version
-        that is only tried out may hang while those that are served do not.
+    @property
+    def usable(self) -> list[Replica]:
+        """Those to be asked: the ones in use; if there are none, those that are worth a try."""
+        replicas = self._replicas.values()
+        in_use = [each for each in replicas if each.is_in_use]
+        return in_use or [each for each in replicas if each.is_worth_a_call]
+
+    def nobody(self) -> ModelServerUnavailableError:
+        """What to say when none is usable."""
+        if not self._replicas:
+            detail = "the model server's name does not resolve to any address"
+        else:
+            detail = "the model server does not answer; it is asked again every half second"
+        return ModelServerUnavailableError(detail)
+
+    def standings(self) -> Counter[Standing]:
+        """How many addresses stand how."""
+        return Counter(each.standing for each in self._replicas.values())
+
+    def slots(self, replicas: Collection[Replica] | None = None) -> int:
+        """How many calls of one kind should be in flight at most, over these or all in use."""
+        if replicas is None:
+            replicas = [each for each in self._replicas.values() if each.is_in_use]
+        return max(1, len(replicas)) * self._calls_per_address
+
+    def pick(self, among: Collection[Replica], *, images: int) -> Replica:
+        """The least loaded of them, then the least recent; it is about to be asked about images."""
+        picked = min(among, key=lambda each: (not each.is_in_use, each.in_flight, each.last_call))
+        self._calls += 1
+        picked.last_call = self._calls
+        self._budget = min(_BUDGET_MAX, self._budget + images * _BUDGET_PER_IMAGE)
+        return picked
+
+    def may_retry(self) -> bool:
+        """Whether an image may be sent again; then it is paid for."""
+        if self._budget < 1:
+            return False
+        self._budget -= 1
+        self._observer.retried()
+        return True
+
+    async def another(self, timeout_seconds: float) -> bool:
+        """Whether there is an address in use; where names are resolved one is waited for.
+
+        It is waited for only just after the last one was lost: what replaces it may be known
+        already to those who resolve the name.
         """
-
-        def call(client: Client, seconds: float) -> Awaitable[Prediction]:
-            return client.predict(
-                spec, tensor, outputs=outputs, timeout_seconds=seconds, headers=headers
-            )
-
-        return await self._call(call, spec, timeout_seconds, is_telling=is_telling)
-
-    async def metadata(self, spec: ModelSpec, *, timeout_seconds: float) -> Metadata:
-        """See `Client.metadata`."""
-        return await self._call(
-            lambda client, seconds: client.metadata(spec, timeout_seconds=seconds),
-            spec,
-            timeout_seconds,
-        )
-
-    async def statuses(self, name: str, *, timeout_seconds: float) -> list[VersionStatus]:
-        """See `Client.statuses`."""
-        return await self._call(
-            lambda client, seconds: client.statuses(name, timeout_seconds=seconds),
-            ModelSpec(name),
-            timeout_seconds,
-        )
+        if any(each.is_in_use for each in self._replicas.values()):
+            return True
+        waited = asyncio.get_running_loop().time() - self._lost_at
+        seconds = min(timeout_seconds, _FRESH_ADDRESS_SECONDS - waited)
+        if not self._targets.names or seconds <= 0:
+            return False
+        try:
+            async with asyncio.timeout(seconds):
+                await self._has_risen.wait()
+        except TimeoutError:
+            return False
+        return True
 
     async def aclose(self) -> None:
         """Stop probing and close every connection."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for member in self._members.values():
-            await member.client.aclose()
-        self._members.clear()
+        for replica in self._replicas.values():
+            await replica.aclose()
+        self._replicas.clear()
 
-    async def _call(
-        self,
-        call: Callable[[Client, float], Awaitable[_T]],
-        spec: ModelSpec,
-        timeout_seconds: float,
-        *,
-        is_telling: bool = True,
-    ) -> _T:
-        loop = asyncio.get_running_loop()
-        give_up_at = loop.time() + timeout_seconds
-        self._budget = min(_BUDGET_MAX, self._budget + _BUDGET_PER_CALL)
-        first = self._pick(avoid=None)
-        try:
-            return await self._attempt(first, call, spec, timeout_seconds, is_telling=is_telling)
-        except ModelServerUnavailableError:
-            remaining = give_up_at - loop.time()
-            if remaining <= 0 or self._budget < 1:
-                raise
-            self._budget -= 1
-            self._observer.retried()
-            second = self._pick(avoid=first)
-            return await self._attempt(second, call, spec, remaining, is_telling=is_telling)
+    def _fell(self, replica: Replica) -> None:
+        self._observer.ejected(str(replica))
+        self._spawn(self._probe(replica))
+        self._is_stale.set()
+        self._note_loss()
 
-    async def _attempt(
-        self,
-        member: _Member,
-        call: Callable[[Client, float], Awaitable[_T]],
-        spec: ModelSpec,
-        timeout_seconds: float,
-        *,
-        is_telling: bool,
-    ) -> _T:
-        member.in_flight += 1
-        self._call_number += 1
-        member.last_call = self._call_number
-        try:
-            answer = await call(member.client, timeout_seconds)
-        except ProtocolError as error:
-            ours = translate(error, spec)
-            is_long = timeout_seconds >= _TELLING_TIMEOUT_SECONDS
-            self._judge(member, ours, is_telling=is_telling and is_long)
-            raise ours from error
-        else:
-            member.timeouts = 0
-            member.is_ejected = False
-            return answer
-        finally:
-            member.in_flight -= 1
-            if member.is_retired:
-                self._close_if_done(member)
+    def _rose(self, _: Replica) -> None:
+        self._has_risen.set()
 
-    def _judge(self, member: _Member, error: GatewayError, *, is_telling: bool) -> None:
-        """What a failure says about the address that answered it, or did not."""
-        if isinstance(error, ModelServerUnavailableError):
-            self._eject(member)
-        elif isinstance(error, DeadlineExceededError) and is_telling:
-            member.timeouts += 1
-            if member.timeouts >= _TIMEOUTS_UNTIL_SUSPECTED:
-                member.timeouts = 0
-                self._spawn(self._eject_if_silent(member))
+    def _note_loss(self) -> None:
+        if not any(each.is_in_use for each in self._replicas.values()):
+            self._has_risen.clear()
+            self._lost_at = asyncio.get_running_loop().time()
 
-    def _pick(self, avoid: _Member | None) -> _Member:
-        """The least loaded address, then the least recent; bad ones only for want of others."""
-        if not self._members:
-            raise _no_address()
-        return min(
-            self._members.values(),
-            key=lambda member: (
-                member is avoid,
-                member.is_ejected,
-                member.in_flight,
-                member.last_call,
-            ),
-        )
-
-    def _eject(self, member: _Member) -> None:
-        if member.is_ejected or member.address not in self._members:
-            return
-        member.is_ejected = True
-        self._observer.ejected(str(member.address))
-        self._spawn(self._probe(member))
-
-    async def _probe(self, member: _Member) -> None:
-        """Ask until the address answers, a call succeeds, or it is gone from the pool."""
-        while member.is_ejected and self._members.get(member.address) is member:
+    async def _probe(self, replica: Replica) -> None:
+        """Ask until it is in use again, or gone from the pool."""
+        while True:
             await asyncio.sleep(_PROBE_INTERVAL_SECONDS)
-            if await _talks(member.client):
-                member.is_ejected = False
-                member.timeouts = 0
-
-    async def _eject_if_silent(self, member: _Member) -> None:
-        if not await _talks(member.client):
-            self._eject(member)
+            if replica.is_in_use or self._replicas.get(replica.address) is not replica:
+                return
+            await replica.talk()
+            if replica.standing is Standing.SUSPECTED and replica.talks:
+                try:
+                    await self.prove(replica)
+                except GatewayError:
+                    continue
 
     async def _refresh_forever(self) -> None:
         while True:
-            await asyncio.sleep(self._resolve_interval_seconds)
+            try:
+                async with asyncio.timeout(self._resolve_interval_seconds):
+                    await self._is_stale.wait()
+            except TimeoutError:
+                pass
+            self._is_stale.clear()
             await self._refresh()
+            if not any(each.is_in_use for each in self._replicas.values()):
+                self._is_stale.set()  # whoever replaces them is to be found at once
+            await asyncio.sleep(min(_RESOLVE_AGAIN_SECONDS, self._resolve_interval_seconds))
 
     async def _refresh(self) -> None:
         addresses = await resolve(self._targets)
         if addresses is None:
-            addresses = [*self._targets.fixed, *self._members]
+            addresses = [*self._targets.fixed, *self._replicas]
         for address in addresses:
-            if address not in self._members:
-                self._members[address] = _Member(address, self._connect(address))
-        for gone in self._members.keys() - set(addresses):
-            member = self._members.pop(gone)
-            member.is_retired = True
-            self._close_if_done(member)
+            if address not in self._replicas:
+                self._replicas[address] = self._replica(address)
+                self._has_risen.set()
+        for gone in self._replicas.keys() - set(addresses):
+            replica = self._replicas.pop(gone)
+            self._spawn(replica.retire())
+            self._note_loss()
+            for listener in self._listeners:
+                listener(replica)
+
+    def _replica(self, address: Address) -> Replica:
+        return Replica(address, self._connect(address), on_fall=self._fell, on_rise=self._rose)
 
     def _connect(self, address: Address) -> Client:
         if self._tls is None:
             return self._client_class(str(address))
         return self._client_class(str(address), self._tls.naming(address.name))
 
-    def _close_if_done(self, member: _Member) -> None:
-        """An address that is gone from the name is closed after its last call."""
-        if member.is_retired and not member.in_flight:
-            self._spawn(member.client.aclose())
-
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-async def _talks(client: Client) -> bool:
-    """Whether the server says anything at all; NOT_FOUND is the expected answer."""
-    try:
-        await client.statuses(_NOBODY.name, timeout_seconds=_PROBE_TIMEOUT_SECONDS)
-    except ProtocolError as error:
-        ours = translate(error, _NOBODY)
-        return not isinstance(ours, (ModelServerUnavailableError, DeadlineExceededError))
-    return True
-
-
-def _no_address() -> ModelServerUnavailableError:
-    return ModelServerUnavailableError("the model server's name does not resolve to any address")

@@ -73,6 +73,14 @@ class ModelServerSettings(Room):
         default=5.0, ge=0.1, le=300, description="How often `dns:` names are resolved again."
     )
 
+    version_quorum: int = Field(
+        default=1,
+        ge=1,
+        le=1000,
+        description="A new version gets requests that name none once so many model servers serve "
+        "it; as long as no version is served by so many, all do.",
+    )
+
     @model_validator(mode="after")
     def _tls_can_be_used(self) -> Self:
         if self.model_server_client_key_file and not self.model_server_client_certificate_file:

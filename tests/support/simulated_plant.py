@@ -62,7 +62,7 @@ class Plant:
             max_batch_size=32,
             max_batch_seconds=0.2,
             queue_seconds=QUEUE_SECONDS,
-            slots=lambda: _SLOTS,
+            slots=lambda _: _SLOTS,
             clock=self.clock,
             on_batch=self.batches.append,
         )

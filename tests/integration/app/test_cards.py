@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import pytest
@@ -33,12 +34,14 @@ def test_a_card_that_cannot_be_read_is_a_bad_gateway_and_not_ready(fake, model_s
         wait_until(lambda: gateway.classify(photo).status_code == 200, "the next version answers")
 
 
-def test_a_card_is_read_once_per_version(fake, gateway, photo):
-    for _ in range(3):
+def test_a_card_is_read_again_once_a_second_at_most(fake, gateway, photo):
+    """For what was asked for: the served version, and one by its number."""
+    began = time.monotonic()
+    for _ in range(20):
         gateway.classify(photo)
         gateway.classify(photo, version=1)
         gateway.client.get("/models/demo")
-    assert fake.calls["model_card"] == 1
+    assert fake.calls["model_card"] <= 2 * (1 + time.monotonic() - began)
 
 
 def test_top_k_is_held_against_the_version_that_is_asked(fake, gateway, photo):

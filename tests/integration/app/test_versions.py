@@ -8,7 +8,7 @@ from collections import Counter
 import grpc
 import pytest
 
-from app.classify import catalog
+from app.model_server.replica import Replica
 from tests.support.fake_model_server import FakeVersion
 from tests.support.gateway import running_gateway
 from tests.support.processes import wait_until
@@ -73,8 +73,7 @@ def test_a_batch_request_with_a_key_is_answered_by_one_version(two, photo):
             assert len({each["model"]["version"] for each in response.json()["results"]}) == 1
 
 
-def test_a_label_that_nobody_has_fails_no_request(two, model_server_url, photo, monkeypatch):
-    monkeypatch.setattr(catalog, "_STALE_SECONDS", 2.0)  # how long a moved label may be believed
+def test_a_label_that_nobody_has_fails_no_request(two, model_server_url, photo):
     del two.version_labels["demo", "canary"]
     with running_gateway(model_server_url, split="stable:1%,canary:99%") as gateway:
         assert {version(ask(gateway, photo)) for _ in range(5)} == {1}
@@ -137,17 +136,16 @@ def test_a_shadow_that_hangs_slows_nobody_and_is_dropped(two, photo):
         version(ask(gateway, photo, version=1))
 
 
-def test_what_a_shadow_misses_is_held_against_no_address(two, photo):
+def test_what_a_shadow_misses_is_held_against_no_address(two, photo, monkeypatch):
+    predict, calls = Replica.predict, []
+
+    async def noting(self, spec, *arguments, is_telling, **others):
+        if spec.signature_name == "top_k":  # not the model card
+            calls.append((spec.version_label, is_telling))
+        return await predict(self, spec, *arguments, is_telling=is_telling, **others)
+
+    monkeypatch.setattr(Replica, "predict", noting)
     with running_gateway(two.url, shadow="canary:100%") as gateway:
-        pool, calls = gateway.services.server, []
-        predict = pool.predict
-
-        async def noting(spec, *arguments, is_telling, **others):
-            if spec.signature_name == "top_k":  # not the model card
-                calls.append((spec.version_label, is_telling))
-            return await predict(spec, *arguments, is_telling=is_telling, **others)
-
-        pool.predict = noting
         version(ask(gateway, photo, version=1))
         wait_until(lambda: mirrored(gateway, "compared") == 1, "it is compared")
         assert version(ask(gateway, photo, version_label="canary")) == 2

@@ -35,7 +35,12 @@ class Bench:
     """A batcher whose calls finish when the test says so."""
 
     def __init__(
-        self, *, slots: int = 1, max_batch_size: int = 4, max_batch_seconds: float = 60.0
+        self,
+        *,
+        slots: int = 1,
+        lane_slots: dict[str | None, int] | None = None,
+        max_batch_size: int = 4,
+        max_batch_seconds: float = 60.0,
     ) -> None:
         self.clock = Clock()
         self.sizes: list[int] = []
@@ -46,7 +51,7 @@ class Bench:
             max_batch_size=max_batch_size,
             max_batch_seconds=max_batch_seconds,
             queue_seconds=QUEUE_SECONDS,
-            slots=lambda: slots,
+            slots=lambda lane: (lane_slots or {}).get(lane, slots),
             clock=self.clock,
             on_batch=self.sizes.append,
         )
@@ -99,6 +104,15 @@ async def test_everything_that_waits_goes_out_together_when_a_slot_frees():
     assert [(await task).answer for task in tasks] == [0, 10, 20, 30, 40, 50]
     assert bench.sizes == [1, 4, 1]
     assert (bench.batcher.queued, bench.batcher.in_flight) == (0, 0)
+
+
+async def test_a_lane_that_fewer_addresses_serve_has_fewer_slots():
+    bench = Bench(slots=2, lane_slots={"canary": 1}, max_batch_size=1)
+    for lane in ("stable", "canary"):
+        for item in range(3):
+            bench.submit(item, lane=lane)
+    await settle()
+    assert [lane for lane, *_ in bench.calls] == ["stable", "stable", "canary"]
 
 
 async def test_no_more_calls_than_slots_are_in_flight():

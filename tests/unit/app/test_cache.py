@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import tracemalloc
 from collections import Counter
-from types import SimpleNamespace
+from functools import cache
 
 import pytest
 
 from app.classify.answers import ClassPrediction, ImageInfo
 from app.classify.cache import Cache
 from app.classify.inference import Outcome, Photo
+from app.classify.versions import ModelVersion
 from app.errors import InvalidImageError, ModelVersionNotFoundError
 from protocol.models import ModelSpec
 
@@ -19,12 +20,18 @@ pytestmark = pytest.mark.anyio
 SERVED = ModelSpec("m")
 
 
+@cache
+def version(number, card="first"):
+    """One version of the model: another card under the same number is another version."""
+    return ModelVersion("m", number, signature=None, card=card)
+
+
 class Bench:
     """A cache before a source that says which call of it computed the answer."""
 
     def __init__(self, max_bytes=1_000_000):
         self.now = 0.0
-        self.served = self.believed = 1
+        self.served = self.believed = version(1)
         self.computed = 0
         self.asked = 0
         self.error = None
@@ -38,15 +45,17 @@ class Bench:
             on_lookup=lambda result: self.lookups.update([result]),
         )
 
-    async def resolve(self, spec, *, fresh=False):
-        """The catalog: what it believes, or what is so."""
-        if fresh:
-            self.asked += 1
-            if self.error is not None:
-                raise self.error
-            self.believed = self.served
-        version = spec.version or (self.served if fresh else self.believed)
-        return SimpleNamespace(name=spec.name, version=version)
+    async def resolve(self, spec):
+        """What the catalog believes."""
+        return self.believed if spec.version is None else version(spec.version)
+
+    async def confirm(self, spec):
+        """What is so."""
+        self.asked += 1
+        if self.error is not None:
+            raise self.error
+        self.believed = self.served
+        return await self.resolve(spec)
 
     async def outcome(self, photo):
         """The source."""
@@ -54,7 +63,7 @@ class Bench:
         if self.error is not None:
             raise self.error
         return Outcome(
-            model=SimpleNamespace(name=photo.spec.name, version=photo.spec.version or self.served),
+            model=await self.resolve(photo.spec) if photo.spec.is_pinned else self.served,
             predictions=[
                 ClassPrediction(index, f"label {self.computed} {index}", f"id{index}", 1 / 3)
                 for index in range(10)
@@ -92,9 +101,9 @@ async def test_a_kept_answer_says_how_old_it_is_and_that_it_took_no_time(bench):
     assert (kept.row, kept.batch_size) == (b"", 0)
 
 
-async def test_what_another_model_or_version_said_is_not_given(bench):
-    specs = [SERVED, ModelSpec("n"), ModelSpec("m", version=2)]
-    assert [await bench.ask(spec=spec) for spec in specs] == [1, 2, 3]
+async def test_what_another_version_said_is_not_given(bench):
+    specs = [SERVED, ModelSpec("m", version=2)]
+    assert [await bench.ask(spec=spec) for spec in specs] == [1, 2]
 
 
 async def test_versions_share_what_they_said_under_whatever_name_they_are_asked(bench):
@@ -104,19 +113,24 @@ async def test_versions_share_what_they_said_under_whatever_name_they_are_asked(
 
 async def test_a_swap_that_nobody_has_noticed_yet_is_noticed(bench):
     await bench.ask()
-    bench.served = 2  # the catalog still believes 1
+    bench.served = version(2)  # the catalog still believes 1
     assert await bench.ask() == 2
     assert await bench.ask() == 2
 
 
 async def test_a_number_that_was_used_again_is_another_version(bench):
-    bench.served = bench.believed = 2
     assert await bench.ask() == 1
-    bench.served = 1  # rolled back,
-    assert await bench.ask(b"other") == 2
-    assert await bench.ask() == 3
-    bench.served = 2  # and published again
-    assert await bench.ask() == 4
+    bench.served = version(1, card="second")
+    assert await bench.ask() == 2
+    assert await bench.ask() == 2
+
+
+async def test_addresses_that_serve_different_versions_take_nothing_from_each_other(bench):
+    assert await bench.ask() == 1
+    bench.served = bench.believed = version(2)
+    assert await bench.ask() == 2
+    bench.served = bench.believed = version(1)
+    assert await bench.ask() == 1
 
 
 async def test_a_version_that_is_gone_answers_nothing(bench):

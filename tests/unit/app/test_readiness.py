@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from app.classify import readiness as readiness_module
-from app.classify.catalog import Catalog, ModelVersion
+from app.classify.catalog import Catalog
 from app.classify.image_signature import ImageSignature, Question
 from app.classify.predictions import Scores
 from app.classify.readiness import Readiness
+from app.classify.versions import ModelVersion
 from app.errors import (
     DeadlineExceededError,
     ModelServerError,
@@ -37,10 +40,10 @@ MODEL = ModelVersion(
 )
 
 
-class Server:
+class Replica:
     """A model server that counts who asks it."""
 
-    reports_version = True
+    connections = 1
 
     def __init__(self):
         self.predictions = 0
@@ -49,8 +52,6 @@ class Server:
         self.gate = None
         self.error = None
         self.status_error = None
-
-    row_encoding = "content"
 
     async def statuses(self, _, *, timeout_seconds):
         assert timeout_seconds > 0
@@ -65,7 +66,7 @@ class Server:
     async def predict(self, spec, tensor, *, outputs, timeout_seconds, headers=(), is_telling):
         assert (spec.version, len(tensor.rows[0]), outputs) == (3, 12, ("y",))
         assert timeout_seconds > 0
-        assert is_telling
+        assert not is_telling  # a proof may come too late under load
         assert not headers  # nobody's request, so nobody's trace
         self.predictions += 1
         if self.gate is not None:
@@ -75,16 +76,44 @@ class Server:
         return Prediction(3, {"y": np.array([[self.score]])})
 
 
+class Pool:
+    """Model servers, all of them usable."""
+
+    reports_version, prefers_strings, row_encoding = True, False, "content"
+
+    def __init__(self, replicas):
+        self.usable = self.replicas = replicas
+
+    def when_gone(self, listener):
+        pass
+
+    def nobody(self):
+        return ModelServerUnavailableError("nobody")
+
+
+class Versions:
+    """Reads the one version that there is."""
+
+    async def read(self, replica, name, _):
+        await replica.metadata(name, timeout_seconds=1.0)
+        return MODEL
+
+    def forget(self, version):
+        pass
+
+
 class Bench:
-    def __init__(self):
+    def __init__(self, servers=1):
         self.now = 100.0
-        self.server = Server()
-        self.catalog = Catalog(self.server, {}, clock=lambda: self.now)
-        self.catalog._versions["m", 3] = MODEL
+        self.servers = [Replica() for _ in range(servers)]
+        self.server = self.servers[0]
+        self.pool = Pool(self.servers)
+        self.catalog = Catalog(self.pool, {}, clock=lambda: self.now)
+        self.catalog._versions = Versions()
         self.changes = []
         self.trouble = None
         self.readiness = Readiness(
-            self.server,
+            self.pool,
             self.catalog,
             ("m",),
             clock=lambda: self.now,
@@ -171,6 +200,32 @@ async def test_a_model_server_that_is_gone_is_noticed_at_once(bench):
     bench.now += 1.5
     bench.server.status_error = ModelServerUnavailableError("gone")
     assert not await bench.is_ready()
+
+
+async def test_any_model_server_that_answers_is_enough(monkeypatch):
+    monkeypatch.setattr(readiness_module, "_HEAD_START_SECONDS", 0.01)
+    bench = Bench(servers=3)
+    bench.servers[0].status_error = ModelServerUnavailableError("gone")
+    bench.servers[1].gate = asyncio.Event()  # hangs
+    for _ in range(8):
+        assert await bench.is_ready()
+        bench.now += 1.5
+    bench.servers[2].state = State.LOADING
+    bench.servers[1].error = ModelServerError("it failed")
+    bench.servers[1].gate = None
+    assert not await bench.is_ready()
+
+
+async def test_model_servers_on_different_versions_are_reported_once_each_change(bench):
+    await bench.is_ready()
+    assert len(bench.changes) == 1
+    current = bench.catalog.current
+    bench.catalog.current = lambda name: current(name) + Counter({4: 1})
+    for version in (3, 4, 3, 4):
+        bench.now += 0.1
+        bench.catalog.note_answer(ModelSpec("m"), replace(MODEL, version=version))
+        assert await bench.is_ready()
+    assert len(bench.changes) == 2
 
 
 async def test_a_gateway_that_cannot_decode_is_not_ready(bench):

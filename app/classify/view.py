@@ -1,0 +1,204 @@
+"""What one model server serves, as far as is known.
+
+A belief (this name, number or label stands for that version; or for none) is held for ten seconds:
+
+    age in seconds    0 ─────── 1 ──────────────── 2 ─────────────────── 10 ───────
+                      believed  asked in passing   waited for, a moment  waited for
+
+Every answer that names its version says which one it was. All beliefs end when the connection does:
+behind the next one may be another process with other models.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+from app.classify.versions import LOOKUP_SECONDS, ModelVersion, Versions
+from app.errors import ModelError, ModelNotReadyError, ModelVersionNotFoundError
+from app.model_server.replica import Replica
+from protocol.models import ModelSpec
+
+_FRESH_SECONDS: Final = 1.0
+_RECENT_SECONDS: Final = 2.0
+_STALE_SECONDS: Final = 10.0
+_READINGS: Final = 3
+_MAX_KNOWN: Final = 256
+_MOMENT_SECONDS: Final = 0.1
+"""A model server that has nothing to do says within milliseconds whether a belief is still right;
+one that is busy does not hold up requests for it."""
+
+
+@dataclass(slots=True)
+class _Belief:
+    model: ModelVersion | None
+    """None: the spec stands for nothing there."""
+    seen_at: float
+
+
+class View:
+    """The beliefs about one replica."""
+
+    def __init__(self, replica: Replica, versions: Versions, *, clock: Callable[[], float]) -> None:
+        self.replica = replica
+        self._versions = versions
+        self._clock = clock
+        self._beliefs: dict[ModelSpec, _Belief] = {}
+        self._models: dict[tuple[str, int], ModelVersion] = {}
+        self._lookups: dict[object, asyncio.Task[Any]] = {}
+        self._connections = replica.connections
+
+    def serves(self, spec: ModelSpec, model: ModelVersion) -> bool:
+        """Whether that is what the spec stands for here, as far as is known."""
+        belief = self._belief(spec)
+        return belief is not None and belief.model is model
+
+    def last_known(self, spec: ModelSpec) -> ModelVersion | None:
+        """What the spec stood for here when it was last heard of."""
+        belief = self._belief(spec)
+        return None if belief is None else belief.model
+
+    def believed(self, spec: ModelSpec) -> ModelVersion | None:
+        """What the spec stands for, if that is known well enough to be asked for at once.
+
+        What is not known well enough is asked for in passing.
+        """
+        belief = self._belief(spec)
+        age = _STALE_SECONDS if belief is None else self._clock() - belief.seen_at
+        if age >= _FRESH_SECONDS:
+            self.look_up(spec)
+        return None if belief is None or age >= _RECENT_SECONDS else belief.model
+
+    async def resolve(self, spec: ModelSpec, *, fresh: bool = False) -> ModelVersion:
+        """What the spec stands for; `fresh`: at this moment.
+
+        Raises:
+            ModelError: it stands for nothing here.
+            ModelServerError: there is no answer.
+        """
+        lookup = self.look_up(spec)
+        belief = self._belief(spec)
+        is_stale = belief is None or self._clock() - belief.seen_at >= _STALE_SECONDS
+        timeout = None if fresh or is_stale else _MOMENT_SECONDS
+        done, _ = await asyncio.wait((lookup,), timeout=timeout)
+        if belief is not None and belief.model is not None and not done:
+            return belief.model
+        model: ModelVersion = await asyncio.shield(lookup)
+        return model
+
+    def look_up(self, spec: ModelSpec) -> asyncio.Task[ModelVersion]:
+        """One lookup for everybody who needs it; a waiter that gives up does not end it."""
+        return self._shared(spec, lambda: self._look_up(spec))
+
+    async def version(self, name: str, number: int) -> ModelVersion:
+        """That very version, from memory or from the replica.
+
+        Raises:
+            GatewayError: as `resolve`.
+        """
+        self._check_connection()
+        if (known := self._models.get((name, number))) is not None:
+            return known
+        key = (name, number)
+        model: ModelVersion = await asyncio.shield(
+            self._shared(key, lambda: self._load(name, number))
+        )
+        return model
+
+    def answered(self, spec: ModelSpec, number: int) -> None:
+        """An answer for the spec named this version."""
+        belief = self._belief(spec)
+        if belief is None:
+            return
+        if belief.model is not None and belief.model.version == number:
+            belief.seen_at = self._clock()
+        elif spec.version is None:
+            self.doubt(spec)
+
+    def doubt(self, spec: ModelSpec) -> None:
+        """What is believed of the spec is wrong, or of a model that was replaced."""
+        belief = self._beliefs.pop(spec, None)
+        if belief is not None and belief.model is not None:
+            self._models.pop((spec.name, belief.model.version), None)
+            self._versions.forget(belief.model)
+
+    def forget(self) -> None:
+        """Nothing is known any more."""
+        for model in self._models.values():
+            self._versions.forget(model)
+        self._beliefs.clear()
+        self._models.clear()
+        self._connections = self.replica.connections
+
+    async def aclose(self) -> None:
+        """Cancel lookups in flight."""
+        tasks = list(self._lookups.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _belief(self, spec: ModelSpec) -> _Belief | None:
+        self._check_connection()
+        return self._beliefs.get(spec)
+
+    def _check_connection(self) -> None:
+        if self._connections != self.replica.connections:
+            self.forget()
+
+    async def _look_up(self, spec: ModelSpec) -> ModelVersion:
+        """Ask which version it is, and read it again: under the same number may be another."""
+        try:
+            if spec.version is None:
+                model = await self._load_current(spec)
+            else:
+                model = await self._load(spec.name, spec.version)
+        except ModelError:
+            self.doubt(spec)
+            self._believe(spec, None)
+            raise
+        self._believe(spec, model)
+        return model
+
+    async def _load_current(self, spec: ModelSpec) -> ModelVersion:
+        """Which version it is, and that one; once more if it was unloaded meanwhile."""
+        for _ in range(_READINGS):
+            metadata = await self.replica.metadata(spec, timeout_seconds=LOOKUP_SECONDS)
+            with suppress(ModelVersionNotFoundError):
+                return await self._load(spec.name, metadata.version)
+        raise ModelNotReadyError(f"{spec} changes faster than it can be asked")
+
+    async def _load(self, name: str, number: int) -> ModelVersion:
+        """Read it, once more if what was read may be of a process that is gone."""
+        for _ in range(_READINGS):
+            connections = self.replica.connections
+            model = await self._versions.read(self.replica, name, number)
+            if self.replica.connections == connections:
+                break
+        self._check_connection()
+        if len(self._models) >= _MAX_KNOWN:
+            self._models.clear()
+        self._models[name, number] = model
+        return model
+
+    def _believe(self, spec: ModelSpec, model: ModelVersion | None) -> None:
+        if len(self._beliefs) >= _MAX_KNOWN:  # whoever asks may invent names
+            self._beliefs.clear()
+        self._beliefs[spec] = _Belief(model, self._clock())
+
+    def _shared(
+        self, key: object, work: Callable[[], Coroutine[Any, Any, ModelVersion]]
+    ) -> asyncio.Task[ModelVersion]:
+        task = self._lookups.get(key)
+        if task is None:
+            task = self._lookups[key] = asyncio.create_task(work())
+            task.add_done_callback(lambda done: self._finish(key, done))
+        return task
+
+    def _finish(self, key: object, task: asyncio.Task[Any]) -> None:
+        """Nobody may await it any more: its failure is then found again by the next request."""
+        self._lookups.pop(key, None)
+        if not task.cancelled():
+            task.exception()
