@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -17,6 +17,7 @@ from google.protobuf import json_format
 
 from protocol.client import AnswerError, Array, CallError, Headers, Input, Prediction
 from protocol.codes import Code, code_of_http_status
+from protocol.http_connections import HttpConnections
 from protocol.messages import model_pb2
 from protocol.models import Metadata, ModelSpec, VersionStatus
 from protocol.rows import RowEncoding
@@ -25,7 +26,6 @@ from protocol.wire import SIGNATURE_DEF, read_signatures, read_statuses
 
 _OK: Final = 200
 _MAX_CONNECTIONS: Final = 64
-_CONNECTED: Final = "connection.connect_tcp.complete"
 
 
 class RestClient:
@@ -44,15 +44,14 @@ class RestClient:
             trust_env=False,  # the model server is a neighbour, not behind a proxy
             limits=httpx.Limits(max_connections=_MAX_CONNECTIONS),
         )
-        self._connections = 0
-        self._extensions: dict[str, Any] = {"trace": self._note}
-        if tls is not None and tls.server_name:
-            self._extensions["sni_hostname"] = tls.server_name  # what is verified, too
+        self._connections = HttpConnections()
+        name = tls.server_name if tls else ""
+        self._extensions = {"sni_hostname": name} if name else {}  # what is verified, too
 
     @property
     def connections(self) -> int:
         """See `Client.connections`."""
-        return self._connections
+        return self._connections.count
 
     async def predict(
         self,
@@ -104,11 +103,6 @@ class RestClient:
         """Close the connections."""
         await self._client.aclose()
 
-    async def _note(self, event: str, _: Mapping[str, Any]) -> None:
-        """Hear of what happens on a connection (httpcore's trace extension)."""
-        if event == _CONNECTED:
-            self._connections += 1
-
     async def _call(
         self,
         method: str,
@@ -119,14 +113,15 @@ class RestClient:
         headers: Headers = (),
     ) -> Any:
         try:
-            response = await self._client.request(
-                method,
-                path,
-                content=content,
-                timeout=timeout_seconds,
-                extensions=self._extensions,
-                headers=headers,
-            )
+            with self._connections.watched() as trace:
+                response = await self._client.request(
+                    method,
+                    path,
+                    content=content,
+                    timeout=timeout_seconds,
+                    extensions={**self._extensions, "trace": trace},
+                    headers=headers,
+                )
         except httpx.TimeoutException as error:
             raise CallError(Code.DEADLINE_EXCEEDED, type(error).__name__) from error
         except httpx.TransportError as error:
