@@ -19,7 +19,7 @@ from types import MappingProxyType
 from typing import Final
 
 from app.classify.versions import LOOKUP_SECONDS, ModelVersion, Versions
-from app.classify.view import View
+from app.classify.view import Moment, View
 from app.errors import (
     GatewayError,
     ModelError,
@@ -112,33 +112,55 @@ class Catalog:
             replica for replica in self._server.usable if self._view(replica).serves(spec, model)
         ]
 
+    def moment(self, replica: Replica) -> Moment:
+        """Now: when a question to the replica begins."""
+        return self._view(replica).moment
+
     def asked(self, spec: ModelSpec, model: ModelVersion) -> ModelSpec:
         """What to ask for: by number where the answer will not say which version it is of."""
         return spec if self._server.reports_version else ModelSpec(model.name, model.version)
 
     async def answered(
-        self, replica: Replica, spec: ModelSpec, model: ModelVersion, number: int | None
+        self,
+        replica: Replica,
+        spec: ModelSpec,
+        model: ModelVersion,
+        *,
+        number: int | None,
+        asked: Moment,
     ) -> ModelVersion:
-        """The version that answered, if it was this number: `model` if it was not another.
+        """The version that answered a question: `model` if it was not another.
+
+        Args:
+            replica: who answered.
+            spec: what was asked for.
+            model: which version that was believed to be.
+            number: of the one that answered; None if the answer does not say.
+            asked: when.
 
         Raises:
             GatewayError: it cannot be read any more.
         """
         view = self._view(replica)
         if self._server.reports_version and number is not None:
-            view.answered(spec, number)
-        if number in {None, model.version} and view.serves(spec, model):
+            view.answered(spec, number, asked=asked)
+        if number in {None, model.version} and asked.connections == replica.connections:
             return model
         return await view.version(model.name, model.version if number is None else number)
 
     async def has_moved(self, replica: Replica, spec: ModelSpec, model: ModelVersion) -> bool:
         """Whether the spec does not stand for that version any more there; it is asked now."""
-        view = self._view(replica)
-        view.doubt(spec)
         try:
-            return await view.resolve(spec, fresh=True) is not model
+            return await self._view(replica).resolve(spec, fresh=True) is not model
         except GatewayError:
             return True
+
+    async def missed(self, replica: Replica, spec: ModelSpec) -> None:
+        """It was not found there: ask what is, before anybody else is sent there for it."""
+        view = self._view(replica)
+        view.doubt(spec)
+        with suppress(GatewayError):
+            await view.resolve(spec, fresh=True)
 
     def note_answer(self, spec: ModelSpec, model: ModelVersion) -> None:
         """A request for the spec was answered, by this version and with good numbers."""

@@ -13,6 +13,7 @@ from app import tracing
 from app.classify.catalog import Catalog
 from app.classify.predictions import check_rows
 from app.classify.versions import ModelVersion
+from app.classify.view import Moment
 from app.errors import (
     ModelError,
     RefusedByModelServerError,
@@ -91,6 +92,7 @@ class Lanes:
     ) -> list[LaneAnswer]:
         spec, model = lane.spec, lane.model
         attributes = {"model": model.name, "version": model.version, "batch_size": len(rows)}
+        asked = self._catalog.moment(replica)
         with tracing.call((row.trace for row in rows), attributes) as call:
             try:
                 prediction = await model.signature.question.ask(
@@ -101,26 +103,31 @@ class Lanes:
                     headers=() if call is None else call.headers,
                     is_telling=not all(row.is_mirrored for row in rows),
                 )
-            except ModelError as error:  # it is being unloaded, whatever is said now
-                await self._catalog.has_moved(replica, spec, model)
+            except ModelError as error:  # it is being unloaded
+                await self._catalog.missed(replica, spec)
                 raise MovedError from error
             except RefusedByModelServerError as error:
                 if await self._catalog.has_moved(replica, spec, model):
                     raise MovedError from error
                 raise
-        answered = await self._answered(replica, lane, prediction)
+        answered = await self._answered(replica, lane, prediction, asked)
         check_rows(prediction.outputs, len(rows))
         return [LaneAnswer(prediction, index, answered, call) for index in range(len(rows))]
 
-    async def _answered(self, replica: Replica, lane: Lane, prediction: Prediction) -> ModelVersion:
+    async def _answered(
+        self, replica: Replica, lane: Lane, prediction: Prediction, asked: Moment
+    ) -> ModelVersion:
         """The version that answered, if it understood what it was given."""
         try:
             answered = await self._catalog.answered(
-                replica, lane.spec, lane.model, prediction.version
+                replica, lane.spec, lane.model, number=prediction.version, asked=asked
             )
         except ModelError as error:
             raise MovedError from error
-        asked = lane.model.signature
-        if (answered.signature.image, answered.signature.question) != (asked.image, asked.question):
+        before = lane.model.signature
+        if (answered.signature.image, answered.signature.question) != (
+            before.image,
+            before.question,
+        ):
             raise MovedError
         return answered

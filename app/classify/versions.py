@@ -69,17 +69,17 @@ class Versions:
         self._prefers_strings = prefers_strings
         self._known: OrderedDict[tuple[str, int, bytes], ModelVersion] = OrderedDict()
 
-    async def read(self, replica: Replica, name: str, number: int) -> ModelVersion:
-        """That version as the replica has it now.
+    async def read(self, replica: Replica, metadata: Metadata) -> ModelVersion:
+        """The version that the replica has just said these metadata of, as it has it now.
 
         Raises:
             ModelError: it does not serve it, or it is no image classifier.
             ModelServerError: it does not answer, or nonsense.
         """
-        spec = ModelSpec(name, version=number)
-        metadata = await replica.metadata(spec, timeout_seconds=LOOKUP_SECONDS)
+        name, number = metadata.name, metadata.version
         if signatures.MODEL_CARD not in metadata.signatures:
-            return self._foreign(name, number, metadata)
+            return self._foreign(metadata)
+        spec = ModelSpec(name, version=number)
         answer = await CARD_QUESTION.ask(
             replica, spec, (self._query,), timeout_seconds=LOOKUP_SECONDS
         )
@@ -96,7 +96,8 @@ class Versions:
             for key in [key for key, known in self._known.items() if known is version]:
                 del self._known[key]
 
-    def _foreign(self, name: str, number: int, metadata: Metadata) -> ModelVersion:
+    def _foreign(self, metadata: Metadata) -> ModelVersion:
+        name, number = metadata.name, metadata.version
         signature = foreign_signature(name, metadata, self._settings.get(name))
         definition = metadata.signatures[signature.question.signature_name].definition
         key = (name, number, hashlib.sha256(definition).digest())

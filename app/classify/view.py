@@ -12,20 +12,20 @@ behind the next one may be another process with other models.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from app.classify.versions import LOOKUP_SECONDS, ModelVersion, Versions
 from app.errors import ModelError, ModelNotReadyError, ModelVersionNotFoundError
 from app.model_server.replica import Replica
-from protocol.models import ModelSpec
+from protocol.models import Metadata, ModelSpec
 
 _FRESH_SECONDS: Final = 1.0
 _RECENT_SECONDS: Final = 2.0
 _STALE_SECONDS: Final = 10.0
-_READINGS: Final = 3
+_ASKED: Final = 4
+"""Versions may change while they are asked for, and connections be made."""
 _MAX_KNOWN: Final = 256
 _MOMENT_SECONDS: Final = 0.1
 """A model server that has nothing to do says within milliseconds whether a belief is still right;
@@ -39,6 +39,22 @@ class _Belief:
     seen_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a number stood for when it was last read."""
+
+    model: ModelVersion
+    seen_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When a replica was asked, and over which of its connections."""
+
+    at: float
+    connections: int
+
+
 class View:
     """The beliefs about one replica."""
 
@@ -47,8 +63,8 @@ class View:
         self._versions = versions
         self._clock = clock
         self._beliefs: dict[ModelSpec, _Belief] = {}
-        self._models: dict[tuple[str, int], ModelVersion] = {}
-        self._lookups: dict[object, asyncio.Task[Any]] = {}
+        self._models: dict[tuple[str, int], _Known] = {}
+        self._lookups: dict[ModelSpec, asyncio.Task[ModelVersion]] = {}
         self._connections = replica.connections
 
     def serves(self, spec: ModelSpec, model: ModelVersion) -> bool:
@@ -86,36 +102,39 @@ class View:
         done, _ = await asyncio.wait((lookup,), timeout=timeout)
         if belief is not None and belief.model is not None and not done:
             return belief.model
-        model: ModelVersion = await asyncio.shield(lookup)
-        return model
+        return await asyncio.shield(lookup)
 
     def look_up(self, spec: ModelSpec) -> asyncio.Task[ModelVersion]:
         """One lookup for everybody who needs it; a waiter that gives up does not end it."""
-        return self._shared(spec, lambda: self._look_up(spec))
+        task = self._lookups.get(spec)
+        if task is None:
+            task = self._lookups[spec] = asyncio.create_task(self._look_up(spec))
+            task.add_done_callback(lambda done: self._finish(spec, done))
+        return task
 
     async def version(self, name: str, number: int) -> ModelVersion:
-        """That very version, from memory or from the replica.
+        """That very version, as it was a moment ago or is now.
 
         Raises:
             GatewayError: as `resolve`.
         """
-        self._check_connection()
-        if (known := self._models.get((name, number))) is not None:
+        if (known := self._read_just_now(name, number)) is not None:
             return known
-        key = (name, number)
-        model: ModelVersion = await asyncio.shield(
-            self._shared(key, lambda: self._load(name, number))
-        )
-        return model
+        return await asyncio.shield(self.look_up(ModelSpec(name, version=number)))
 
-    def answered(self, spec: ModelSpec, number: int) -> None:
+    @property
+    def moment(self) -> Moment:
+        """Now, at this replica."""
+        return Moment(self._clock(), self.replica.connections)
+
+    def answered(self, spec: ModelSpec, number: int, *, asked: Moment) -> None:
         """An answer for the spec named this version."""
         belief = self._belief(spec)
         if belief is None:
             return
         if belief.model is not None and belief.model.version == number:
-            belief.seen_at = self._clock()
-        elif spec.version is None:
+            belief.seen_at = max(belief.seen_at, asked.at)
+        elif belief.seen_at <= asked.at:
             self.doubt(spec)
 
     def doubt(self, spec: ModelSpec) -> None:
@@ -127,8 +146,8 @@ class View:
 
     def forget(self) -> None:
         """Nothing is known any more."""
-        for model in self._models.values():
-            self._versions.forget(model)
+        for known in self._models.values():
+            self._versions.forget(known.model)
         self._beliefs.clear()
         self._models.clear()
         self._connections = self.replica.connections
@@ -149,12 +168,8 @@ class View:
             self.forget()
 
     async def _look_up(self, spec: ModelSpec) -> ModelVersion:
-        """Ask which version it is, and read it again: under the same number may be another."""
         try:
-            if spec.version is None:
-                model = await self._load_current(spec)
-            else:
-                model = await self._load(spec.name, spec.version)
+            model = await self._ask(spec)
         except ModelError:
             self.doubt(spec)
             self._believe(spec, None)
@@ -162,43 +177,50 @@ class View:
         self._believe(spec, model)
         return model
 
-    async def _load_current(self, spec: ModelSpec) -> ModelVersion:
-        """Which version it is, and that one; once more if it was unloaded meanwhile."""
-        for _ in range(_READINGS):
-            metadata = await self.replica.metadata(spec, timeout_seconds=LOOKUP_SECONDS)
-            with suppress(ModelVersionNotFoundError):
-                return await self._load(spec.name, metadata.version)
-        raise ModelNotReadyError(f"{spec} changes faster than it can be asked")
+    async def _ask(self, spec: ModelSpec) -> ModelVersion:
+        """Which version it is, and what that is; again where the one was gone before the other.
 
-    async def _load(self, name: str, number: int) -> ModelVersion:
-        """Read it, once more if what was read may be of a process that is gone."""
-        for _ in range(_READINGS):
+        Raises:
+            GatewayError: as `resolve`.
+        """
+        for _ in range(_ASKED):
             connections = self.replica.connections
-            model = await self._versions.read(self.replica, name, number)
+            metadata = await self.replica.metadata(spec, timeout_seconds=LOOKUP_SECONDS)
+            try:
+                model = await self._read(metadata)
+            except ModelVersionNotFoundError:
+                if spec.version is not None:
+                    raise
+                continue
             if self.replica.connections == connections:
-                break
-        self._check_connection()
+                return model
+        raise ModelNotReadyError(f"{spec} changes faster than it can be asked for")
+
+    async def _read(self, metadata: Metadata) -> ModelVersion:
+        """What the version is, unless that was read a moment ago."""
+        known = self._read_just_now(metadata.name, metadata.version)
+        if known is not None:
+            return known
+        began = self._clock()
+        model = await self._versions.read(self.replica, metadata)
         if len(self._models) >= _MAX_KNOWN:
             self._models.clear()
-        self._models[name, number] = model
+        self._models[metadata.name, metadata.version] = _Known(model, began)
         return model
+
+    def _read_just_now(self, name: str, number: int) -> ModelVersion | None:
+        self._check_connection()
+        known = self._models.get((name, number))
+        is_fresh = known is not None and self._clock() - known.seen_at < _FRESH_SECONDS
+        return known.model if known is not None and is_fresh else None
 
     def _believe(self, spec: ModelSpec, model: ModelVersion | None) -> None:
         if len(self._beliefs) >= _MAX_KNOWN:  # whoever asks may invent names
             self._beliefs.clear()
         self._beliefs[spec] = _Belief(model, self._clock())
 
-    def _shared(
-        self, key: object, work: Callable[[], Coroutine[Any, Any, ModelVersion]]
-    ) -> asyncio.Task[ModelVersion]:
-        task = self._lookups.get(key)
-        if task is None:
-            task = self._lookups[key] = asyncio.create_task(work())
-            task.add_done_callback(lambda done: self._finish(key, done))
-        return task
-
-    def _finish(self, key: object, task: asyncio.Task[Any]) -> None:
+    def _finish(self, spec: ModelSpec, task: asyncio.Task[ModelVersion]) -> None:
         """Nobody may await it any more: its failure is then found again by the next request."""
-        self._lookups.pop(key, None)
+        self._lookups.pop(spec, None)
         if not task.cancelled():
             task.exception()

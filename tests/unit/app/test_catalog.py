@@ -101,6 +101,13 @@ class Bench:
     async def numbers(self, spec=SERVED, times=60):
         return {(await self.catalog.resolve(spec)).version for _ in range(times)}
 
+    async def answered(self, replica, model, number):
+        """A question of this moment was answered by this version."""
+        self.now += 0.01
+        return await self.catalog.answered(
+            replica, SERVED, model, number=number, asked=self.catalog.moment(replica)
+        )
+
     async def settle(self):
         """Let lookups in passing end."""
         for _ in range(20):
@@ -157,9 +164,24 @@ async def test_an_answer_of_another_version_is_believed():
     bench = Bench(replica)
     one = await bench.catalog.resolve(SERVED)
     replica.versions = {2: DAY(2)}
-    answered = await bench.catalog.answered(replica, SERVED, one, 2)
+    answered = await bench.answered(replica, one, 2)
     assert answered.version == 2
     assert await bench.numbers(times=1) == {2}
+
+
+async def test_an_answer_to_an_older_question_changes_nothing():
+    replica = Replica({1: DAY(1), 2: DAY(2)})
+    bench = Bench(replica)
+    replica.current = 1
+    one = await bench.catalog.resolve(SERVED)
+    asked, replica.current = bench.catalog.moment(replica), 2
+    await bench.answered(replica, one, 2)
+    bench.now += 0.1
+    await bench.catalog.resolve(SERVED)
+    before = replica.calls.total()
+    assert await bench.catalog.answered(replica, SERVED, one, number=1, asked=asked) is one
+    assert await bench.numbers(times=3) == {2}
+    assert replica.calls.total() == before
 
 
 async def test_what_stands_under_a_number_again_is_read_again():
@@ -167,11 +189,11 @@ async def test_what_stands_under_a_number_again_is_read_again():
     bench = Bench(replica)
     first = await bench.catalog.resolve(SERVED)
     replica.current = 1
-    await bench.catalog.answered(replica, SERVED, first, 1)
+    await bench.answered(replica, first, 1)
     await bench.catalog.resolve(SERVED)
     replica.versions[2], replica.current = DAY(3), 2
     one = await bench.catalog.resolve(SERVED)
-    again = await bench.catalog.answered(replica, SERVED, one, 2)
+    again = await bench.answered(replica, one, 2)
     assert again.version == first.version == 2
     assert again is not first
     assert bench.catalog.serving(SERVED, first) == []
@@ -183,11 +205,12 @@ async def test_nothing_is_believed_of_a_process_that_is_gone():
     first = await bench.catalog.resolve(SERVED)
     replica.versions = {1: DAY(2)}
     assert await bench.catalog.resolve(SERVED) is first
+    asked = bench.catalog.moment(replica)
     replica.connections += 1
     assert bench.catalog.serving(SERVED, first) == []
-    second = await bench.catalog.resolve(SERVED)
+    second = await bench.catalog.answered(replica, SERVED, first, number=1, asked=asked)
     assert second is not first
-    assert await bench.catalog.answered(replica, SERVED, first, 1) is second
+    assert await bench.catalog.resolve(SERVED) is second
 
 
 async def test_a_swap_nobody_told_of_is_noticed_after_seconds_without_a_wait():
@@ -213,6 +236,17 @@ async def test_a_busy_server_holds_no_request_up_for_what_is_known_well_enough()
     assert await bench.numbers(times=1) == {1}
     replica.gate.set()
     await bench.settle()
+
+
+async def test_what_was_not_found_is_asked_for_nowhere_until_it_is_known_again():
+    bench = Bench(Replica({1: DAY(1)}), Replica({1: DAY(1)}))
+    await bench.catalog.resolve(SERVED)
+    await bench.settle()
+    one = await bench.catalog.resolve(SERVED)
+    bench.replicas[0].versions = {}
+    await bench.catalog.missed(bench.replicas[0], SERVED)
+    assert bench.catalog.serving(SERVED, one) == [bench.replicas[1]]
+    assert await bench.numbers() == {1}
 
 
 async def test_what_moved_is_asked_for_before_it_is_answered():

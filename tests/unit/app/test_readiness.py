@@ -94,8 +94,7 @@ class Pool:
 class Versions:
     """Reads the one version that there is."""
 
-    async def read(self, replica, name, _):
-        await replica.metadata(name, timeout_seconds=1.0)
+    async def read(self, *_):
         return MODEL
 
     def forget(self, version):
