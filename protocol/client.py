@@ -90,6 +90,15 @@ class Client(Protocol):
     row_encoding: RowEncoding
     """How the rows of an input are encoded."""
 
+    @property
+    def connections(self) -> int:
+        """How many connections have been made, at least since this was first asked for.
+
+        Whoever is connected anew may be another server: one that was restarted with another model.
+        An answer that came over a new connection is returned after that has been counted.
+        """
+        ...
+
     async def predict(
         self,
         spec: ModelSpec,

@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError
 
 from protocol.client import AnswerError, CallError, Headers, Input, Prediction
 from protocol.codes import Code
+from protocol.connection_count import ConnectionCount
 from protocol.messages import inference_pb2, model_pb2
 from protocol.models import Metadata, ModelSpec, VersionStatus
 from protocol.rows import RowEncoding
@@ -43,6 +44,7 @@ class GrpcClient:
 
     def __init__(self, address: str, tls: Tls | None = None) -> None:
         self._channel = _channel(address, tls)
+        self._count: ConnectionCount | None = None
         self._predict = self._channel.unary_unary(
             f"{PREDICTION_SERVICE}Predict",
             request_serializer=inference_pb2.PredictRequest.SerializeToString,
@@ -58,6 +60,13 @@ class GrpcClient:
             request_serializer=model_pb2.GetModelStatusRequest.SerializeToString,
             response_deserializer=model_pb2.GetModelStatusResponse.FromString,
         )
+
+    @property
+    def connections(self) -> int:
+        """See `Client.connections`; counted only for those who ask, for that takes a task."""
+        if self._count is None:
+            self._count = ConnectionCount(self._channel)
+        return self._count.connections
 
     async def predict(
         self,
@@ -101,6 +110,8 @@ class GrpcClient:
     async def aclose(self) -> None:
         """Close the channel; RPCs in flight end as cancelled."""
         await self._channel.close(None)
+        if self._count is not None:
+            await self._count.finish()
 
 
 def _channel(address: str, tls: Tls | None) -> grpc.aio.Channel:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -25,6 +25,7 @@ from protocol.wire import SIGNATURE_DEF, read_signatures, read_statuses
 
 _OK: Final = 200
 _MAX_CONNECTIONS: Final = 64
+_CONNECTED: Final = "connection.connect_tcp.complete"
 
 
 class RestClient:
@@ -43,8 +44,15 @@ class RestClient:
             trust_env=False,  # the model server is a neighbour, not behind a proxy
             limits=httpx.Limits(max_connections=_MAX_CONNECTIONS),
         )
-        name = tls.server_name if tls else ""
-        self._extensions = {"sni_hostname": name} if name else None  # what is verified, too
+        self._connections = 0
+        self._extensions: dict[str, Any] = {"trace": self._note}
+        if tls is not None and tls.server_name:
+            self._extensions["sni_hostname"] = tls.server_name  # what is verified, too
+
+    @property
+    def connections(self) -> int:
+        """See `Client.connections`."""
+        return self._connections
 
     async def predict(
         self,
@@ -95,6 +103,11 @@ class RestClient:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.aclose()
+
+    async def _note(self, event: str, _: Mapping[str, Any]) -> None:
+        """Hear of what happens on a connection (httpcore's trace extension)."""
+        if event == _CONNECTED:
+            self._connections += 1
 
     async def _call(
         self,
