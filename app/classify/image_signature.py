@@ -9,7 +9,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from app import tracing
-from app.classify.predictions import Reader, Scores, TopK
+from app.classify.predictions import Reader, Scores, TopK, check_rows
 from app.decode.plan import FloatScaling, Plan, Rendering
 from app.errors import ModelError
 from app.model_server.pool import ModelServerPool
@@ -144,12 +144,15 @@ async def ask_lane(
             headers=() if call is None else call.headers,
             is_telling=not all(row.is_mirrored for row in rows),
         )
+    check_rows(prediction.outputs, len(rows))
     return [LaneAnswer(prediction, index, call) for index in range(len(rows))]
 
 
 def exported_signature(card: ModelCard, *, as_strings: bool) -> ImageSignature:
     """The signature of a version from our exporter: pixels as strings, or as numbers."""
-    reader = TopK(ids=tuple(each.id for each in card.classes))
+    reader = TopK(
+        ids=tuple(each.id for each in card.classes), sums_to_one=card.task == "single_label"
+    )
     shape = (card.image.height, card.image.width, _CHANNELS)
     question = (
         Question(signatures.TOP_K_RAW, signatures.PIXELS, "string", (), reader.outputs)
