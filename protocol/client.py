@@ -92,7 +92,7 @@ class Client(Protocol):
 
     @property
     def connections(self) -> int:
-        """How many connections have been made so far.
+        """How many connections have been made, at least since this was first asked for.
 
         Whoever is connected anew may be another server: one that was restarted with another model.
         An answer that came over a new connection is returned after that has been counted.

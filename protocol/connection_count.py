@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 import grpc
 import grpc.aio
+
+_END_SECONDS: Final = 1.0
 
 
 class ConnectionCount:
@@ -23,17 +26,25 @@ class ConnectionCount:
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self.connections = 0
-        self._task = asyncio.get_running_loop().create_task(self._watch(channel))
+        state = self._look(channel)
+        self._task = asyncio.get_running_loop().create_task(self._watch(channel, state))
 
     async def finish(self) -> None:
         """Wait for the end of a channel that has been closed.
 
-        Nobody cancels the count: gRPC would tell a loop that is closed by then of the last change.
+        It comes at once unless somebody still holds a call. Cancelling is the last resort: of a
+        change that nobody awaits any more gRPC tells the loop, which may be closed by then.
         """
+        await asyncio.wait({self._task}, timeout=_END_SECONDS)
+        self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _watch(self, channel: grpc.aio.Channel) -> None:
-        while (state := channel.get_state()) is not grpc.ChannelConnectivity.SHUTDOWN:
-            if state is grpc.ChannelConnectivity.READY:
-                self.connections += 1
+    def _look(self, channel: grpc.aio.Channel) -> grpc.ChannelConnectivity:
+        state = channel.get_state()
+        self.connections += state is grpc.ChannelConnectivity.READY
+        return state
+
+    async def _watch(self, channel: grpc.aio.Channel, state: grpc.ChannelConnectivity) -> None:
+        while state is not grpc.ChannelConnectivity.SHUTDOWN:
             await channel.wait_for_state_change(state)
+            state = self._look(channel)

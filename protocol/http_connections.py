@@ -43,7 +43,7 @@ class HttpConnections:
 
         try:
             yield trace
-        except httpx.TransportError:
+        except (httpx.TransportError, TimeoutError):
             self._has_broken = True
             raise
         finally:

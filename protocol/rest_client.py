@@ -5,9 +5,11 @@ Answers over REST do not name their version: they are of the version that was as
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import Sequence
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -17,7 +19,7 @@ from google.protobuf import json_format
 
 from protocol.client import AnswerError, Array, CallError, Headers, Input, Prediction
 from protocol.codes import Code, code_of_http_status
-from protocol.http_connections import HttpConnections
+from protocol.http_connections import HttpConnections, Trace
 from protocol.messages import model_pb2
 from protocol.models import Metadata, ModelSpec, VersionStatus
 from protocol.rows import RowEncoding
@@ -26,6 +28,21 @@ from protocol.wire import SIGNATURE_DEF, read_signatures, read_statuses
 
 _OK: Final = 200
 _MAX_CONNECTIONS: Final = 64
+_MAX_VERSION: Final = 1 << 63
+_MAX_ANSWER_BYTES: Final = 16 << 20
+"""128 rows of 1000 scores are 3 MB of JSON, a card of 20,000 classes is 2 MB. To parse it holds
+up the event loop, so it is no larger than needed."""
+_MAX_WORDS: Final = 1000
+"""Characters of an error's message that are kept."""
+_UNREADABLE: Final = (
+    ArithmeticError,  # an infinite version
+    AttributeError,
+    LookupError,
+    RecursionError,  # brackets in brackets
+    TypeError,
+    ValueError,
+)
+"""What reading a document can raise that is not what it should be."""
 
 
 class RestClient:
@@ -40,7 +57,9 @@ class RestClient:
         self._client = httpx.AsyncClient(
             base_url=f"http://{address}" if tls is None else f"https://{address}",
             verify=False if tls is None else tls.context,
-            headers=_named(address, tls),
+            # Nothing compressed is asked for: a few bytes would be gigabytes.
+            headers={"Accept-Encoding": "identity", **_named(address, tls)},
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # keep none
             trust_env=False,  # the model server is a neighbour, not behind a proxy
             limits=httpx.Limits(max_connections=_MAX_CONNECTIONS),
         )
@@ -75,7 +94,7 @@ class RestClient:
             return Prediction(
                 spec.version, {name: _array(values) for name, values in columns.items()}
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except _UNREADABLE as error:
             raise AnswerError(f"the outputs cannot be read: {error}") from error
 
     async def metadata(self, spec: ModelSpec, *, timeout_seconds: float) -> Metadata:
@@ -83,9 +102,9 @@ class RestClient:
         answer = await self._call("GET", f"{_path(spec)}/metadata", timeout_seconds)
         try:
             message = _parse(answer["metadata"][SIGNATURE_DEF], model_pb2.SignatureDefMap())
-            version = int(answer["model_spec"]["version"])
+            version = _version(answer["model_spec"]["version"], spec)
             return Metadata(spec.name, version, read_signatures(message))
-        except (KeyError, TypeError, ValueError) as error:
+        except _UNREADABLE as error:
             raise AnswerError(f"the metadata cannot be read: {error}") from error
 
     async def statuses(self, name: str, *, timeout_seconds: float) -> list[VersionStatus]:
@@ -96,7 +115,7 @@ class RestClient:
                 # On the wire a number; in their JSON the name of an enum that we do not have.
                 each["status"]["error_code"] = Code[each["status"]["error_code"]]
             return read_statuses(_parse(answer, model_pb2.GetModelStatusResponse()))
-        except (KeyError, TypeError, ValueError) as error:
+        except _UNREADABLE as error:
             raise AnswerError(f"the status cannot be read: {error}") from error
 
     async def aclose(self) -> None:
@@ -113,25 +132,42 @@ class RestClient:
         headers: Headers = (),
     ) -> Any:
         try:
+            # Of the whole call: httpx's timeouts are of each read, and a byte is enough for them.
             with self._connections.watched() as trace:
-                response = await self._client.request(
-                    method,
-                    path,
-                    content=content,
-                    timeout=timeout_seconds,
-                    extensions={**self._extensions, "trace": trace},
-                    headers=headers,
-                )
-        except httpx.TimeoutException as error:
+                async with asyncio.timeout(timeout_seconds):
+                    status, body = await self._exchange(method, path, content, headers, trace)
+        except (TimeoutError, httpx.TimeoutException) as error:
             raise CallError(Code.DEADLINE_EXCEEDED, type(error).__name__) from error
         except httpx.TransportError as error:
             raise CallError(Code.UNAVAILABLE, f"{type(error).__name__}: {error}") from error
-        if response.status_code != _OK:
-            raise CallError(code_of_http_status(response.status_code), _error_text(response))
+        if status != _OK:
+            raise CallError(code_of_http_status(status), _error_text(status, body))
         try:
-            return response.json()
-        except ValueError as error:
+            return json.loads(body)
+        except _UNREADABLE as error:
             raise AnswerError("the answer is not JSON") from error
+
+    async def _exchange(
+        self, method: str, path: str, content: bytes | None, headers: Headers, trace: Trace
+    ) -> tuple[int, bytes]:
+        """The status and the body, as far as that may be read."""
+        async with self._client.stream(
+            method,
+            path,
+            content=content,
+            timeout=None,
+            extensions={**self._extensions, "trace": trace},
+            headers=headers,
+        ) as response:
+            encoding = response.headers.get("Content-Encoding", "identity")
+            if encoding.lower() != "identity":
+                raise AnswerError("the answer is compressed, which nobody asked for")
+            body = bytearray()
+            async for chunk in response.aiter_raw():
+                body += chunk
+                if len(body) > _MAX_ANSWER_BYTES:
+                    raise AnswerError(f"the answer has more than {_MAX_ANSWER_BYTES} bytes")
+            return response.status_code, bytes(body)
 
 
 def _named(address: str, tls: Tls | None) -> dict[str, str]:
@@ -158,11 +194,25 @@ def _parse(document: Any, message: Any) -> Any:
         raise ValueError(str(error)) from error
 
 
-def _error_text(response: httpx.Response) -> str:
+def _version(value: Any, asked: ModelSpec) -> int:
+    """The number of a version.
+
+    Raises:
+        ValueError: it is none that there is, or not the one that was asked for.
+    """
+    version = int(value)
+    if not 0 <= version < _MAX_VERSION:
+        raise ValueError(f"version {value}")
+    if asked.version is not None and asked.version != version:
+        raise ValueError(f"version {version} answers for version {asked.version}")
+    return version
+
+
+def _error_text(status: int, body: bytes) -> str:
     try:
-        return str(response.json()["error"])
-    except (ValueError, KeyError, TypeError):
-        return f"HTTP {response.status_code}"
+        return str(json.loads(body)["error"])[:_MAX_WORDS]
+    except _UNREADABLE:
+        return f"HTTP {status}"
 
 
 def _array(values: Any) -> Array:

@@ -30,7 +30,7 @@ _MAX_RANK = 254
 _QUANTIZED = ("qint", "quint")
 _MAX_COUNT = 1 << 63
 _CONTINUED = 0x80  # the bit of a varint's byte that says: more follow
-_MAX_FILLED_BYTES = 64 << 20
+MAX_FILLED_BYTES = 64 << 20
 """How large a tensor may become whose values the message does not carry: a few bytes of request
 must not claim gigabytes."""
 
@@ -82,8 +82,15 @@ _PACKED_KEYS = {
 }
 
 
-def array_from_proto(proto: tensor_pb2.TensorProto) -> Array:
+def array_from_proto(
+    proto: tensor_pb2.TensorProto, *, max_filled_bytes: int = MAX_FILLED_BYTES
+) -> Array:
     """The tensor as an array (read-only where it shares the message's bytes).
+
+    Args:
+        proto: the message.
+        max_filled_bytes: how large it may be if the message does not carry all of its values; 0
+            where there is no reason to leave some out.
 
     Raises:
         ValueError: unusable dtype, shape or values.
@@ -92,11 +99,10 @@ def array_from_proto(proto: tensor_pb2.TensorProto) -> Array:
     shape = _shape(proto)
     count = math.prod(shape)
     if proto.dtype == tensor_pb2.DT_STRING:
-        return _strings(proto, count).reshape(shape)
+        return _strings(proto, count, max_filled_bytes).reshape(shape)
     if proto.tensor_content and count:
         return np.frombuffer(proto.tensor_content, dtype).reshape(shape)
-    _check_filled_size(count, dtype.itemsize)
-    return _typed_values(proto, count, dtype).reshape(shape)
+    return _typed_values(proto, count, dtype, max_filled_bytes).reshape(shape)
 
 
 def write_proto(array: Array, proto: tensor_pb2.TensorProto, *, as_content: bool = False) -> None:
@@ -189,15 +195,15 @@ def _shape(proto: tensor_pb2.TensorProto) -> tuple[int, ...]:
     return shape
 
 
-def _check_filled_size(count: int, itemsize: int) -> None:
-    if count * itemsize > _MAX_FILLED_BYTES:
+def _check_filled_size(count: int, carried: int, itemsize: int, limit: int) -> None:
+    if carried < count and count * itemsize > limit:
         raise ValueError("the message does not carry the values of so large a tensor")
 
 
-def _strings(proto: tensor_pb2.TensorProto, count: int) -> Array:
+def _strings(proto: tensor_pb2.TensorProto, count: int, max_filled_bytes: int) -> Array:
     content = proto.tensor_content
     values = _split_strings(content, count) if content and count else proto.string_val
-    _check_filled_size(count - min(count, len(values)), np.dtype(np.object_).itemsize)
+    _check_filled_size(count, len(values), np.dtype(np.object_).itemsize, max_filled_bytes)
     filler = values[-1] if values else b""
     array = np.full(count, filler, np.object_)
     known = list(values[:count])
@@ -233,10 +239,13 @@ def _read_varint(content: bytes, position: int) -> tuple[int, int]:
     raise ValueError("truncated string length")
 
 
-def _typed_values(proto: tensor_pb2.TensorProto, count: int, dtype: np.dtype[Any]) -> Array:
+def _typed_values(
+    proto: tensor_pb2.TensorProto, count: int, dtype: np.dtype[Any], max_filled_bytes: int
+) -> Array:
     carrier = _CARRIERS.get(proto.dtype, dtype)
     per_element = dtype.itemsize // carrier.itemsize
     field = getattr(proto, _FIELDS[proto.dtype][1])
+    _check_filled_size(count, len(field) // per_element, dtype.itemsize, max_filled_bytes)
     try:
         # NumPy refuses a value that the type cannot hold; TensorFlow would let it wrap around.
         known = np.array(field[: count * per_element], carrier).view(dtype)

@@ -40,24 +40,31 @@ def write_model_spec(spec: ModelSpec, message: model_pb2.ModelSpec) -> None:
         message.version_label = spec.version_label
 
 
-def read_signature(message: model_pb2.SignatureDef) -> SignatureSpec:
+def read_signature(message: model_pb2.SignatureDef, *, with_defaults: bool = True) -> SignatureSpec:
     """A SignatureDef message as a value, names in order.
 
     Raises:
         ValueError: a default value that is no tensor.
     """
+    defaults = message.defaults if with_defaults else {}
     return SignatureSpec(
         method_name=message.method_name,
         inputs=_tensor_specs(message.inputs),
         outputs=_tensor_specs(message.outputs),
-        defaults={alias: array_from_proto(value) for alias, value in message.defaults.items()},
+        defaults={alias: array_from_proto(value) for alias, value in defaults.items()},
         definition=message.SerializeToString(),
     )
 
 
 def read_signatures(message: model_pb2.SignatureDefMap) -> dict[str, SignatureSpec]:
-    """All signatures of a SignatureDefMap by name; ValueError as `read_signature`."""
-    return {name: read_signature(each) for name, each in message.signature_def.items()}
+    """All signatures of a SignatureDefMap by name, as a server describes them.
+
+    Defaults stay unread: no client needs them, and a few bytes could claim 64 MB each.
+    """
+    return {
+        name: read_signature(each, with_defaults=False)
+        for name, each in message.signature_def.items()
+    }
 
 
 def write_signatures(signatures: Mapping[str, SignatureSpec]) -> model_pb2.SignatureDefMap:

@@ -54,10 +54,12 @@ class Batched(Generic[AnswerT]):
 
 @dataclass(slots=True, eq=False)
 class _Pending(Generic[ItemT, AnswerT]):
-    item: ItemT
+    item: ItemT | None
+    """None once its caller gave up."""
     deadline: float
     enqueued_at: float
     future: asyncio.Future[Batched[AnswerT]]
+    is_queued: bool = True
 
 
 @dataclass(slots=True, eq=False)
@@ -75,6 +77,21 @@ class _Lane(Generic[ItemT, AnswerT]):
     """When the last one ended."""
     is_long_since: float | None = None
     """Since when the oldest item has always waited long."""
+    given_up: int = 0
+    """Items whose callers gave up while they were queued, since the queue was last rid of them."""
+    has_lost_oldest: bool = False
+    """Whether the oldest item was among those."""
+
+    def give_up(self, pending: _Pending[ItemT, AnswerT]) -> None:
+        """Let go of an item that nobody waits for; the queue gets rid of half of itself at once."""
+        if not pending.is_queued:
+            return
+        pending.item = None
+        self.given_up += 1
+        if 2 * self.given_up > len(self.queue):
+            self.has_lost_oldest |= bool(self.queue) and self.queue[0].future.done()
+            self.queue = deque(each for each in self.queue if not each.future.done())
+            self.given_up = 0
 
 
 class Batcher(Generic[LaneT, ItemT, AnswerT]):
@@ -128,9 +145,15 @@ class Batcher(Generic[LaneT, ItemT, AnswerT]):
         lane = self._lane(key)
         self._refuse_if_hopeless(lane, now, deadline)
         future: asyncio.Future[Batched[AnswerT]] = asyncio.get_running_loop().create_future()
-        lane.queue.append(_Pending(item, deadline, now, future))
+        pending = _Pending(item, deadline, now, future)
+        del item  # or the error of a caller who gives up would hold it, through this frame
+        lane.queue.append(pending)
         self._dispatch(key, lane)
-        return await future
+        try:
+            return await future
+        except asyncio.CancelledError:
+            lane.give_up(pending)
+            raise
 
     @property
     def queued(self) -> int:
@@ -234,6 +257,7 @@ class Batcher(Generic[LaneT, ItemT, AnswerT]):
         batch: list[_Pending[ItemT, AnswerT]] = []
         while lane.queue and len(batch) < most:
             pending = lane.queue.pop() if is_standing else lane.queue.popleft()
+            pending.is_queued = False
             if pending.future.done():
                 continue
             if pending.deadline <= now:
@@ -250,7 +274,8 @@ class Batcher(Generic[LaneT, ItemT, AnswerT]):
         waiting = len(lane.queue)
         while lane.queue and lane.queue[0].future.done():
             lane.queue.popleft()
-        has_lost_some = len(lane.queue) < waiting
+        has_lost_some = lane.has_lost_oldest or len(lane.queue) < waiting
+        lane.has_lost_oldest = False
         if not lane.queue or now - lane.queue[0].enqueued_at < self._long_wait(lane):
             lane.is_long_since = None
             return has_lost_some
@@ -278,7 +303,8 @@ class Batcher(Generic[LaneT, ItemT, AnswerT]):
         self._on_batch(len(batch))
         timeout = max(pending.deadline for pending in batch) - started_at
         try:
-            answers = await self._run(key, [pending.item for pending in batch], timeout)
+            items = [each.item for each in batch if each.item is not None]  # in flight all have one
+            answers = await self._run(key, items, timeout)
             self._learn(lane, len(batch), started_at)
             self._deliver(batch, answers, started_at)
         except DeadlineExceededError as error:

@@ -1,10 +1,8 @@
-"""The model card in an answer."""
+"""From the answer of the signature `model_card` to the model card that a version has."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-
-from pydantic import ValidationError
 
 from app.errors import ModelServerError
 from contract import signatures
@@ -13,8 +11,13 @@ from protocol.client import Array
 
 
 def read_card(outputs: Mapping[str, Array]) -> ModelCard:
-    """The card."""
+    """The card in the outputs: strings of shape [1], JSON in UTF-8.
+
+    Raises:
+        ModelServerError: it is none.
+    """
     try:
-        return ModelCard.model_validate_json(outputs[signatures.CARD][0])
-    except (ValidationError, KeyError, IndexError, TypeError) as error:
-        raise ModelServerError("the model card cannot be read") from error
+        text: bytes = outputs[signatures.CARD][0]
+        return ModelCard.model_validate_json(text)
+    except (LookupError, TypeError, ValueError) as error:  # pydantic's is a ValueError
+        raise ModelServerError("the model card cannot be read", reason=str(error)) from error

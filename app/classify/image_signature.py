@@ -99,7 +99,9 @@ class ImageSignature:
 
 def exported_signature(card: ModelCard, *, as_strings: bool) -> ImageSignature:
     """The signature of a version from our exporter: pixels as strings, or as numbers."""
-    reader = TopK(ids=tuple(each.id for each in card.classes))
+    reader = TopK(
+        ids=tuple(each.id for each in card.classes), sums_to_one=card.task == "single_label"
+    )
     shape = (card.image.height, card.image.width, _CHANNELS)
     question = (
         Question(signatures.TOP_K_RAW, signatures.PIXELS, "string", (), reader.outputs)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,13 @@ from app.errors import ModelServerError
 from contract import signatures
 from protocol.client import Array
 
+_TOLERANCE: Final = 0.01
+"""How far probabilities may be from what they should be: bfloat16 has two decimal digits."""
+_MAX_SCORES: Final = 1 << 18
+"""Classes of a foreign model. To sort so many takes 20 ms, which hold up the event loop."""
+_NUMBERS: Final = "iuf"
+_INTEGERS: Final = "iu"
+"""Kinds of NumPy's types."""
 _DIGITS: Final = 7
 """float32 holds no more significant decimal digits than this near 1."""
 
@@ -37,9 +44,11 @@ class Reader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TopK:
-    """Reads the outputs of our `top_k` signatures; `ids` by class index."""
+    """Reads the outputs of our `top_k` signatures; `ids` by class index, of all classes."""
 
     ids: Sequence[str | None]
+    sums_to_one: bool = False
+    """Whether the probabilities of all classes do: those of one label per image."""
     outputs: tuple[str, ...] = (
         signatures.PROBABILITIES,
         signatures.CLASS_INDICES,
@@ -49,15 +58,40 @@ class TopK:
     def read(self, outputs: Mapping[str, Array], row: int) -> list[ClassPrediction]:
         """See `Reader.read`."""
         try:
-            probabilities = _floats(outputs[signatures.PROBABILITIES][row])
-            indices = outputs[signatures.CLASS_INDICES][row]
-            labels = outputs[signatures.LABELS][row]
+            probabilities, indices, labels = (outputs[name][row] for name in self.outputs)
+            self._check(probabilities, indices, labels)
             return [
-                ClassPrediction(int(index), label.decode(), self.ids[int(index)], probability)
-                for index, label, probability in zip(indices, labels, probabilities, strict=True)
+                ClassPrediction(index, label.decode(), self.ids[index], round(probability, _DIGITS))
+                for index, label, probability in zip(
+                    indices.tolist(), labels.tolist(), probabilities.tolist(), strict=True
+                )
             ]
-        except (KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
-            raise ModelServerError("the model's top-k answer cannot be read") from error
+        except (LookupError, ValueError, TypeError, AttributeError) as error:
+            raise ModelServerError(
+                "the model's top-k answer cannot be read", reason=str(error)
+            ) from error
+
+    def _check(self, probabilities: Array, indices: Array, labels: Array) -> None:
+        """ValueError where these are no probabilities of classes that there are."""
+        if not probabilities.shape == indices.shape == labels.shape:
+            raise ValueError("the outputs have different shapes")
+        if probabilities.ndim != 1 or not 0 < probabilities.size <= len(self.ids):
+            raise ValueError(f"a row of shape {probabilities.shape} for {len(self.ids)} classes")
+        if probabilities.dtype.kind not in _NUMBERS or indices.dtype.kind not in _INTEGERS:
+            raise ValueError(
+                f"{probabilities.dtype} for probabilities, {indices.dtype} for indices"
+            )
+        values = probabilities.astype(np.float64)
+        if not (np.isfinite(values) & (values >= 0) & (values <= 1 + _TOLERANCE)).all():
+            raise ValueError("a probability is none")
+        if (values[1:] > values[:-1]).any():
+            raise ValueError("the probabilities do not descend")
+        if self.sums_to_one and values.sum() > 1 + _TOLERANCE:
+            raise ValueError("the probabilities add up to more than 1")
+        if indices.min() < 0 or indices.max() >= len(self.ids):
+            raise ValueError("a class that there is not")
+        if len(set(indices.tolist())) != indices.size:
+            raise ValueError("a class is there twice")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,41 +110,52 @@ class Scores:
 
     def read(self, outputs: Mapping[str, Array], row: int) -> list[ClassPrediction]:
         """See `Reader.read`."""
-        try:
-            scores = np.asarray(outputs[self.output][row], dtype=np.float64).reshape(-1)
-        except (KeyError, IndexError, ValueError, TypeError) as error:
-            raise ModelServerError("the model's scores cannot be read") from error
+        scores = self._scores(outputs, row)
         if self.labels and len(self.labels) != scores.size:
             raise ModelServerError(
                 f"the model answers {scores.size} scores but its settings name "
                 f"{len(self.labels)} labels"
             )
         if self.softmax:
-            shifted = np.exp(scores - scores.max())
+            with np.errstate(over="ignore"):  # the distance of two scores may be infinite
+                shifted = np.exp(scores - scores.max())
             scores = shifted / shifted.sum()
         best = np.argsort(-scores, kind="stable")[: self.k]
         return [
             ClassPrediction(
-                int(index), self.labels[index] if self.labels else None, None, probability
+                int(index),
+                self.labels[index] if self.labels else None,
+                None,
+                round(float(scores[index]), _DIGITS),
             )
-            for index, probability in zip(best, _floats(scores[best]), strict=True)
+            for index in best
         ]
 
-
-def _floats(values: Any) -> list[float]:
-    """Numbers fit for JSON.
-
-    Raises:
-        ModelServerError: not finite: JSON cannot say it, and it is no probability.
-    """
-    array: npt.NDArray[np.float64] = np.asarray(values, dtype=np.float64)
-    if not np.isfinite(array).all():
-        raise ModelServerError("the model answered a probability that is not a finite number")
-    return [round(float(value), _DIGITS) for value in array]
+    def _scores(self, outputs: Mapping[str, Array], row: int) -> npt.NDArray[np.float64]:
+        """The row's scores, finite: JSON has no other numbers. They need not be probabilities."""
+        try:
+            found = np.asarray(outputs[self.output][row])
+        except LookupError as error:
+            raise ModelServerError("the model's scores are missing") from error
+        if found.dtype.kind not in _NUMBERS or not 0 < found.size <= _MAX_SCORES:
+            raise ModelServerError(
+                "the model's scores cannot be read", reason=f"{found.dtype} {found.shape}"
+            )
+        scores = found.astype(np.float64).reshape(-1)
+        if not np.isfinite(scores).all():
+            raise ModelServerError("the model answered a score that is not a finite number")
+        return scores
 
 
 def check_rows(outputs: Mapping[str, Array], rows: int) -> None:
-    """Stub."""
-    for array in outputs.values():
-        if len(array) != rows:
-            raise ModelServerError("the model answered another number of rows than it was asked")
+    """Refuse an answer to a batch in which some output has not one row for each image.
+
+    Raises:
+        ModelServerError: whose answer is whose cannot be told.
+    """
+    for name, array in outputs.items():
+        if array.ndim == 0 or len(array) != rows:
+            raise ModelServerError(
+                "the model answered another number of images than it was asked about",
+                reason=f"{name} has the shape {array.shape}, {rows} rows were asked about",
+            )

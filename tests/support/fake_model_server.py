@@ -20,6 +20,7 @@ import numpy as np
 from protocol import tensors, wire
 from protocol.messages import inference_pb2, model_pb2
 from protocol.models import State, VersionStatus
+from tests.support.garbage import Garbage
 
 PREDICTION = "tensorflow.serving.PredictionService"
 MODEL = "tensorflow.serving.ModelService"
@@ -66,6 +67,7 @@ class FakeModelServer:
         self.deadlines: list[float] = []
         self.traceparents: list[str] = []
         self.before_predict: Callable[[], object] | None = None
+        self.garbage: Garbage | None = None
         self.lock = threading.Lock()
         self.core = threading.Lock()
         self._stopped = threading.Event()
@@ -106,34 +108,30 @@ class FakeModelServer:
             released.set()
 
     def _handlers(self) -> Iterator[grpc.GenericRpcHandler]:
-        def unary(method: Any, request: Any, response: Any) -> grpc.RpcMethodHandler:
+        def unary(method: Any, request: Any) -> grpc.RpcMethodHandler:
             return grpc.unary_unary_rpc_method_handler(
                 method,
                 request_deserializer=request.FromString,
-                response_serializer=response.SerializeToString,
+                response_serializer=self._serialized,
             )
 
         yield grpc.method_handlers_generic_handler(
             PREDICTION,
             {
-                "Predict": unary(
-                    self._predict, inference_pb2.PredictRequest, inference_pb2.PredictResponse
-                ),
-                "GetModelMetadata": unary(
-                    self._metadata,
-                    model_pb2.GetModelMetadataRequest,
-                    model_pb2.GetModelMetadataResponse,
-                ),
+                "Predict": unary(self._predict, inference_pb2.PredictRequest),
+                "GetModelMetadata": unary(self._metadata, model_pb2.GetModelMetadataRequest),
             },
         )
         yield grpc.method_handlers_generic_handler(
             MODEL,
-            {
-                "GetModelStatus": unary(
-                    self._status, model_pb2.GetModelStatusRequest, model_pb2.GetModelStatusResponse
-                )
-            },
+            {"GetModelStatus": unary(self._status, model_pb2.GetModelStatusRequest)},
         )
+
+    def _serialized(self, message: Any) -> bytes:
+        garbage = self.garbage
+        if garbage is not None and garbage.grpc and garbage.question == _question(message):
+            return garbage.grpc(message)
+        return bytes(message.SerializeToString())
 
     def _find(
         self, spec: model_pb2.ModelSpec, context: grpc.ServicerContext
@@ -242,6 +240,13 @@ class FakeModelServer:
             VersionStatus(number, State[version.state])
             for number, version in sorted(versions.items(), reverse=True)
         )
+
+
+def _question(message: Any) -> str:
+    if isinstance(message, inference_pb2.PredictResponse):
+        return "model_card" if message.model_spec.signature_name == "model_card" else "predict"
+    is_status = isinstance(message, model_pb2.GetModelStatusResponse)
+    return "status" if is_status else "metadata"
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import json
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote
@@ -15,6 +15,7 @@ from urllib.parse import unquote
 import numpy as np
 
 from tests.support.fake_model_server import FakeModelServer, FakeVersion
+from tests.support.garbage import Reply
 
 _PATH = re.compile(
     r"/v1/models/(?P<name>[^/:]+)(/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
@@ -44,15 +45,28 @@ class _Handler(BaseHTTPRequestHandler):
     def _respond(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         try:
-            status, answer = 200, self._answer(body)
+            reply = self._reply(body, self._answer(body))
         except _RefusedError as refusal:
-            status, answer = refusal.status, {"error": str(refusal)}
-        content = json.dumps(answer).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
+            reply = Reply(json.dumps({"error": str(refusal)}).encode(), refusal.status)
+        self.send_response(reply.status)
+        headers = {"Content-Type": "application/json", "Content-Length": str(len(reply.body))}
+        for name, value in (headers | reply.headers).items():
+            self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(content)
+        with suppress(OSError):  # who is told too much may leave
+            self.wfile.write(reply.body)
+
+    def _reply(self, body: bytes, answer: Any) -> Reply:
+        garbage = self.fake.garbage
+        if garbage is not None and garbage.rest and garbage.question == self._question(body):
+            return garbage.rest(answer)
+        return Reply(json.dumps(answer).encode())
+
+    def _question(self, body: bytes) -> str:
+        if self.path.endswith(":predict"):
+            is_card = json.loads(body)["signature_name"] == "model_card"
+            return "model_card" if is_card else "predict"
+        return "metadata" if self.path.endswith("/metadata") else "status"
 
     def _answer(self, body: bytes) -> Any:
         match = _PATH.fullmatch(self.path)

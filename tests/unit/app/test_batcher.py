@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -339,3 +340,55 @@ async def test_a_queue_that_clients_leave_is_served_newest_first():
     await bench.finish()
     await bench.finish()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_items_whose_callers_gave_up_leave_the_queue_of_a_hung_server():
+    bench = Bench(slots=1)
+    in_flight = bench.submit(0)
+    await settle()
+    living = [bench.submit(1000 + item) for item in range(10)]
+    for item in range(1, 1001):
+        impatient = bench.submit(item)
+        await asyncio.sleep(0)
+        impatient.cancel()
+        await asyncio.gather(impatient, return_exceptions=True)
+        assert bench.batcher.queued <= 2 * len(living) + 1
+    await bench.finish()
+    assert (await in_flight).answer == 0
+    while not all(task.done() for task in living):
+        await bench.finish()
+    assert [task.result().answer for task in living] == [10 * (1000 + n) for n in range(10)]
+    assert bench.batcher.queued == 0
+
+
+async def test_the_item_of_a_caller_who_gave_up_is_let_go_at_once():
+    class Row:
+        """Something that can be referred to weakly."""
+
+    bench = Bench(slots=1)
+    in_flight = bench.submit(0)
+    await settle()
+    waiting = [bench.submit(item) for item in (1, 2, 3)]
+    row = Row()
+    impatient = asyncio.ensure_future(bench.batcher.submit("a", row, deadline=100.0))
+    await settle()
+    seen = weakref.ref(row)
+    impatient.cancel()
+    await asyncio.gather(impatient, return_exceptions=True)
+    del row, impatient
+    assert bench.batcher.queued == 4  # its place is kept until there are more like it
+    assert seen() is None
+    for task in (in_flight, *waiting):
+        task.cancel()
+
+
+async def test_an_item_whose_caller_gives_up_in_flight_is_still_computed():
+    bench = Bench(slots=1)
+    first, second = bench.submit(1), bench.submit(2)
+    await asyncio.sleep(0)
+    first.cancel()
+    await settle()
+    assert bench.calls[0][1] == [1]
+    await bench.finish()
+    await bench.finish()
+    assert (await second).answer == 20
