@@ -92,10 +92,10 @@ class Client(Protocol):
 
     @property
     def connections(self) -> int:
-        """How many connections have been made, at least since this was first asked for.
+        """How often the server was connected to anew, at least since this was first asked for.
 
-        Whoever is connected anew may be another server: one that was restarted with another model.
-        An answer that came over a new connection is returned after that has been counted.
+        Whoever is connected anew may be another one: restarted with another model, for example. An
+        answer that came over such a connection is returned after that has been counted.
         """
         ...
 

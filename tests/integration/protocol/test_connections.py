@@ -100,6 +100,19 @@ async def test_the_answer_of_a_restarted_server_comes_after_its_connection_is_co
             assert client.connections > before
 
 
+async def test_connections_beside_one_that_works_lead_to_whom_it_leads(fronted):
+    front, client_class = fronted
+    async with connected(client_class, front.port) as client:
+        await answered(client)
+        for _ in range(5):
+            await asyncio.gather(*(answered(client) for _ in range(8)))
+        assert client.connections == 1
+        await front.stop()
+        await front.start()
+        await asyncio.gather(*(answered(client) for _ in range(8)))
+        assert client.connections > 1
+
+
 @pytest.mark.parametrize("client_class", [GrpcClient, RestClient])
 async def test_a_connection_that_is_never_made_does_not_count(client_class):
     with closing(socket.socket()) as nobody:
