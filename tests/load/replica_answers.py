@@ -55,6 +55,8 @@ class Result:
     """Not the status that it must have."""
     mixed: int
     """200, and not what a version that was served at that time says."""
+    late: int
+    """200 by a version for which the label had stood, and did nowhere when it was asked."""
     not_ready: int
     """Of the answers of /readyz."""
     probes: int
@@ -83,6 +85,7 @@ def judged(scene: str, protocol: str, seen: Seen, plant: Plant, start: float) ->
         versions=len({str(_body(each).get("model")) for each in answers if each.status == 200}),
         lost=kinds["lost"],
         mixed=kinds["mixed"],
+        late=kinds["late"],
         not_ready=kinds["not ready"],
         probes=len(seen.readyz),
         p99_ms=round(1000 * percentile([each.seconds for each in answers], 99), 1),
@@ -92,48 +95,66 @@ def judged(scene: str, protocol: str, seen: Seen, plant: Plant, start: float) ->
 
 
 def _verdict(asked: Asked, plant: Plant) -> tuple[str, str]:
-    """What is wrong, "lost" or "mixed", and a sentence; empty if nothing is."""
+    """What is wrong, "lost", "mixed" or "late", and a sentence; empty if nothing is."""
     answer, wanted = asked.answer, asked.ask.version
     if answer.status == 200:
-        mistake = _mistake(asked, _body(answer), plant)
-        return ("mixed", mistake) if mistake else ("", "")
-    must_answer = any(
-        stay.artifact.number == wanted and stay.must_answer(answer.due, answer.done)
+        return _fault(asked, _body(answer), plant)
+    if wanted is None:
+        return "lost", _text(answer)
+    stays = [
+        stay
         for replica in plant.replicas
         for stay in replica.stays
-    )
-    if answer.status == 404 and wanted is not None and not must_answer:
+        if stay.artifact.number == wanted and stay.may_answer(answer.due, answer.done)
+    ]
+    outcome = _outcome(answer)
+    is_coming = bool(stays) and outcome == "503 model-not-ready"
+    must_answer = any(stay.must_answer(answer.due, answer.done) for stay in stays)
+    if not must_answer and (is_coming or outcome == "404 model-version-not-found"):
         return "", ""
     return "lost", _text(answer)
 
 
-def _mistake(asked: Asked, body: dict[str, Any], plant: Plant) -> str | None:
+def _fault(asked: Asked, body: dict[str, Any], plant: Plant) -> tuple[str, str]:
     """What an answer has that no server could say at that time."""
     artifact = plant.artifacts.answering(body) if body.get("predictions") else None
     if artifact is None:
-        return f"nobody's labels: {asked.answer.body[:200]!r}"
-    return artifact.mistake(body, asked.banner) or _stranger(asked, artifact, plant)
+        return "mixed", f"nobody's labels: {asked.answer.body[:200]!r}"
+    mistake = artifact.mistake(body, asked.banner) or _absence(asked, artifact, plant)
+    if mistake:
+        return "mixed", mistake
+    return _lateness(asked, artifact, plant)
 
 
-def _stranger(asked: Asked, artifact: Artifact, plant: Plant) -> str | None:
-    """Why this artifact could not be asked."""
+def _absence(asked: Asked, artifact: Artifact, plant: Plant) -> str | None:
+    """Why nobody can have asked this artifact."""
     since, until = asked.answer.due, asked.answer.done
     if asked.ask.version not in {None, artifact.number}:
         return f"{artifact.stamp} answered instead of version {asked.ask.version}"
-    if not any(
+    if any(
         stay.artifact == artifact and stay.may_answer(since, until)
         for replica in plant.replicas
         for stay in replica.stays
     ):
-        return f"{artifact.stamp} answered, which no server had"
-    if asked.ask.label is not None and not any(
-        (sign.label, sign.number) == (asked.ask.label, artifact.number)
-        and sign.may_hold(since, until)
+        return None
+    return f"{artifact.stamp} answered, which no server had"
+
+
+def _lateness(asked: Asked, artifact: Artifact, plant: Plant) -> tuple[str, str]:
+    """A label may have been looked up a moment ago, but never have stood for something else."""
+    label, since, until = asked.ask.label, asked.answer.due, asked.answer.done
+    signs = [
+        sign
         for replica in plant.replicas
         for sign in replica.signs
-    ):
-        return f"{artifact.stamp} answered for {asked.ask.label}, which stood for it nowhere"
-    return None
+        if (sign.label, sign.number) == (label, artifact.number) and sign.begun <= until
+    ]
+    if label is None or any(since <= sign.ended for sign in signs):
+        return "", ""
+    if not signs:
+        return "mixed", f"{artifact.stamp} answered for {label}, which never stood for it"
+    age = since - max(sign.ended for sign in signs)
+    return "late", f"{artifact.stamp} answered for {label} {age:.1f} s after it moved"
 
 
 def _outcome(answer: Answer) -> str:

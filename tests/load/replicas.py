@@ -178,7 +178,7 @@ def _variant(number: int) -> str:
 
 def _print(results: Sequence[Result]) -> None:
     titles = (
-        "scene", "over", "requests", "lost", "%", "mixed", "/readyz not 200", "versions", "p99 ms",
+        "scene", "over", "requests", "lost", "%", "mixed", "late", "/readyz not 200", "versions", "p99 ms",
         "changes", "outcomes",
     )  # fmt: skip
     rows = [
@@ -189,6 +189,7 @@ def _print(results: Sequence[Result]) -> None:
             each.lost,
             100 * each.lost / max(1, each.requests),
             each.mixed,
+            each.late,
             f"{each.not_ready} of {each.probes}",
             each.versions,
             each.p99_ms,
@@ -202,7 +203,7 @@ def _print(results: Sequence[Result]) -> None:
 
 def _show_troubles(results: Sequence[Result]) -> None:
     for each in results:
-        for kind in ("lost", "mixed", "not ready"):
+        for kind in ("lost", "mixed", "late", "not ready"):
             found = [trouble for trouble in each.troubles if trouble.kind == kind]
             for trouble in found[:_SHOWN]:
                 where = f"{each.scene} over {each.protocol} at {trouble.at_seconds} s"

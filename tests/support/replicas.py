@@ -62,10 +62,6 @@ class Sign:
     begun: float
     ended: float = math.inf
 
-    def may_hold(self, since: float, until: float) -> bool:
-        """At some moment in between."""
-        return self.begun <= until and since <= self.ended
-
 
 class Replica:
     """One model server of several. Its changes are made by one thread at a time."""
@@ -76,6 +72,7 @@ class Replica:
         self._artifacts = artifacts
         self._policy = policy
         self._grpc_port, self._rest_port = _ports()
+        self._starts = 0
         self._running = ExitStack()
         self._server: RunningModelServer | None = None
         self._http = httpx.Client(timeout=10, trust_env=False, verify=False)  # noqa: S501
@@ -102,7 +99,10 @@ class Replica:
         """Start the server."""
         flags = (f"--model_config_file={self._config}", *_FLAGS)
         ports = (self._grpc_port, self._rest_port)
-        server = running_model_server(self._folder, *flags, ports=ports, is_awaited=False)
+        self._starts += 1
+        log = self._folder / f"start-{self._starts}"
+        log.mkdir()
+        server = running_model_server(log, *flags, ports=ports, is_awaited=False)
         begun = time.perf_counter()
         self._server = self._running.enter_context(server)
         self.stays += [Stay(each, begun) for each in self._wanted().values()]
