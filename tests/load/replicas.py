@@ -178,8 +178,8 @@ def _variant(number: int) -> str:
 
 def _print(results: Sequence[Result]) -> None:
     titles = (
-        "scene", "over", "requests", "lost", "%", "mixed", "late", "/readyz not 200", "versions", "p99 ms",
-        "changes", "outcomes",
+        "scene", "over", "requests", "lost", "%", "mixed", "late", "/readyz not 200", "versions",
+        "p99 ms", "changes", "outcomes",
     )  # fmt: skip
     rows = [
         (
