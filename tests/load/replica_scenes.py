@@ -52,7 +52,6 @@ class Plant:
     """Between two changes of one server, on average."""
     current: dict[int, Artifact]
     """What is published under each number at present."""
-    seed: int = 1
     done: Counter[str] = field(default_factory=Counter)
     asks: Sequence[Ask] = (NOTHING,)
     """What every second request names, in turn."""
@@ -62,10 +61,6 @@ class Plant:
     def is_enough(self) -> bool:
         """So many changes were made."""
         return self.done.total() >= self.changes
-
-    def generator(self, index: int) -> random.Random:
-        """Of one server's thread; the same for a seed."""
-        return random.Random(1000 * self.seed + index)  # noqa: S311 - a load, no secret
 
     def pause(self, generator: random.Random) -> None:
         """After a change."""
@@ -210,7 +205,7 @@ def _each(
     """A thread for each server; the first failure is raised."""
     with ThreadPoolExecutor(len(replicas)) as pool:
         tasks = [
-            pool.submit(work, plant, replica, plant.generator(index))
+            pool.submit(work, plant, replica, random.Random(index))  # noqa: S311 - no secret
             for index, replica in enumerate(replicas)
         ]
     for task in tasks:

@@ -282,7 +282,6 @@ def _ports() -> tuple[int, int]:
     while len(found) < 2:
         port = random.randrange(12_000, 32_000)  # noqa: S311 - no secret
         with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if port not in found and probe.connect_ex(("127.0.0.1", port)):
                 found.append(port)
     return found[0], found[1]
