@@ -16,6 +16,9 @@ from tests.support.colour_versions import NAME, VARIANTS, Artifact, Artifacts
 from tests.support.replicas import ALL, LATEST, Replica
 
 _KILL_SECONDS = 5.0
+_NOTICE_SECONDS = 2.0
+"""What a gateway may take to see that a server is back (it tries again every second): whoever kills
+the other one before takes both away."""
 _KEPT_VERSIONS = 3
 _LABELLED = (1, 2, 3)
 
@@ -139,7 +142,7 @@ def version(plant: Plant) -> None:
 
 
 def killed(plant: Plant) -> None:
-    """SIGKILL to one server after the other, each when all answer again."""
+    """SIGKILL to one server after the other, each when all answer again and gateways may know."""
     end = time.monotonic() + plant.seconds
     for replica in itertools.cycle(plant.replicas):
         next_at = time.monotonic() + _KILL_SECONDS
@@ -147,7 +150,7 @@ def killed(plant: Plant) -> None:
         plant.count("kill")
         replica.launch()
         replica.settle()
-        time.sleep(max(0.0, next_at - time.monotonic()))
+        time.sleep(max(_NOTICE_SECONDS, next_at - time.monotonic()))
         if time.monotonic() >= end:
             return
 
