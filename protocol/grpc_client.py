@@ -38,7 +38,7 @@ _CHANNEL_OPTIONS: Final = (
     # A restarted model server must be found again within seconds, not after gRPC's two minutes.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 1000),
-    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.max_reconnect_backoff_ms", 300),
     ("grpc.enable_retries", 0),  # callers retry, under a budget
     ("grpc.enable_http_proxy", 0),  # the model server is a neighbour, not the internet
     ("grpc.use_local_subchannel_pool", 1),

@@ -174,7 +174,7 @@ class Catalog:
     def current(self, name: str) -> Counter[int]:
         """How many addresses answer with which version where a request names none."""
         spec = ModelSpec(name)
-        known = (self._view(replica).last_known(spec) for replica in self._server.replicas)
+        known = (view.last_known(spec) for view in self._views.values())
         return Counter(model.version for model in known if model is not None)
 
     def look_again(self, name: str) -> None:

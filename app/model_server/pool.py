@@ -22,8 +22,8 @@ _PROBE_INTERVAL_SECONDS: Final = 0.5
 _RESOLVE_AGAIN_SECONDS: Final = 0.2
 """Between two lookups of a name, however many addresses refuse."""
 _FRESH_ADDRESS_SECONDS: Final = 3.0
-"""How long after the last address was lost calls wait for another one of the name. Then it is an
-outage, and nothing is gained by letting everybody wait."""
+"""How long after the last address was lost photos wait for another one. Then it is an outage, and
+nothing is gained by letting everybody wait."""
 
 _BUDGET_MAX: Final = 128.0
 _BUDGET_PER_IMAGE: Final = 0.2
@@ -130,16 +130,17 @@ class ModelServerPool:
         return True
 
     async def another(self, timeout_seconds: float) -> bool:
-        """Whether there is an address in use; where names are resolved one is waited for.
+        """Whether there is an address in use; one is waited for, where others may come.
 
-        It is waited for only just after the last one was lost: what replaces it may be known
-        already to those who resolve the name.
+        Not for long after the last one was lost: who replaces it is there within moments, known to
+        those who resolve the name, or on its way back since an earlier loss.
         """
         if any(each.is_in_use for each in self._replicas.values()):
             return True
         waited = asyncio.get_running_loop().time() - self._lost_at
         seconds = min(timeout_seconds, _FRESH_ADDRESS_SECONDS - waited)
-        if not self._targets.names or seconds <= 0:
+        may_others_come = len(self._replicas) > 1 or self._targets.names
+        if not may_others_come or seconds <= 0:
             return False
         try:
             async with asyncio.timeout(seconds):

@@ -341,7 +341,22 @@ async def test_an_address_that_refuses_makes_its_name_be_resolved_at_once(resolv
     await bench.pool.aclose()
 
 
-async def test_nobody_is_waited_for_where_addresses_are_fixed_or_the_outage_is_old(
+async def test_an_address_on_its_way_back_is_waited_for(monkeypatch):
+    monkeypatch.setattr(pool_module, "_PROBE_INTERVAL_SECONDS", 0.01)
+    bench = Bench(fixed=(A, B))
+    await bench.pool.start()
+    for server in bench.servers.values():
+        server.error = server.status_error = GONE
+    await bench.fail(2)
+    waiting = asyncio.ensure_future(bench.pool.another(60.0))
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    bench.servers["a"].status_error = UNKNOWN
+    assert await waiting
+    await bench.pool.aclose()
+
+
+async def test_nobody_is_waited_for_where_there_is_one_address_or_the_outage_is_old(
     resolver, monkeypatch
 ):
     fixed, named = Bench(fixed=(A,)), Bench(names=(Address("svc", 1),))
