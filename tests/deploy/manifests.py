@@ -69,6 +69,20 @@ def identity(item: Object) -> str:
     return f"{item['kind']}/{item['metadata']['name']}"
 
 
+def immutable(item: Object) -> Any:
+    """The part of an object that the API server lets nobody change."""
+    spec = item.get("spec", {})
+    if item["kind"] == "Job":
+        return {key: spec[key] for key in spec.keys() - {"ttlSecondsAfterFinished", "suspend"}}
+    if item["kind"] == "PersistentVolumeClaim":
+        return {key: spec[key] for key in spec.keys() - {"resources"}}
+    if item["kind"] in {"Deployment", "StatefulSet", "DaemonSet"}:
+        return spec["selector"]
+    if item["kind"] == "Service":
+        return spec.get("clusterIP")
+    return None
+
+
 def pod_templates(objects: list[Object]) -> Iterator[tuple[str, Object]]:
     """Every pod template as (whose, {"metadata", "spec"})."""
     for each in objects:

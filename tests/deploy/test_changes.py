@@ -6,23 +6,9 @@ import pytest
 import yaml
 
 from tests.deploy import manifests
-from tests.deploy.manifests import K8S, identity, named, of_kind, render
+from tests.deploy.manifests import K8S, identity, immutable, named, of_kind, render
 
 MOVES = ("k8s/", "k8s/overlays/dev", "k8s/overlays/production", "storage-rwx")
-
-
-def immutable(item):
-    """The part of an object that the API server lets nobody change."""
-    spec = item.get("spec", {})
-    if item["kind"] == "Job":
-        return {key: spec[key] for key in spec.keys() - {"ttlSecondsAfterFinished", "suspend"}}
-    if item["kind"] == "PersistentVolumeClaim":
-        return {key: spec[key] for key in spec.keys() - {"resources"}}
-    if item["kind"] in {"Deployment", "StatefulSet", "DaemonSet"}:
-        return spec["selector"]
-    if item["kind"] == "Service":
-        return spec.get("clusterIP")
-    return None
 
 
 def refusals(before, after):

@@ -159,7 +159,7 @@ def test_kubernetes_starts_it_by_the_script_and_adds_the_threads(rendered):
 
 
 def test_compose_and_kubernetes_set_malloc_alike(rendered):
-    settings = {"MALLOC_TRIM_THRESHOLD_": "131072", "MALLOC_TOP_PAD_": "0"}
+    settings = {"MALLOC_ARENA_MAX": "1"}
     for name in IN_COMPOSE:
         assert settings.items() <= compose_services()[name]["environment"].items()
     for container in kubernetes_containers(rendered):

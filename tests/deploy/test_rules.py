@@ -50,12 +50,12 @@ def test_every_alert_is_seen_firing_in_the_rule_tests():
 
 
 def test_every_alert_says_what_to_do():
-    operations = (ROOT / "docs/operations.md").read_text()
+    page_of_alerts = (ROOT / "docs/alerts.md").read_text()
     for rule in alerts():
         assert rule["labels"]["severity"] in {"critical", "warning"}
         page, _, anchor = rule["annotations"]["runbook"].partition("#")
-        assert (page, anchor) == ("docs/operations.md", rule["alert"].lower())
-        assert f"\n### {rule['alert']}\n" in operations
+        assert (page, anchor) == ("docs/alerts.md", rule["alert"].lower())
+        assert f"\n## {rule['alert']}\n" in page_of_alerts
 
 
 def test_dashboard_is_what_grafana_provisions():
