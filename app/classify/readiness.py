@@ -26,6 +26,7 @@ from app.errors import (
     DeadlineExceededError,
     GatewayError,
     ModelServerUnavailableError,
+    ModelVersionNotFoundError,
     OverloadedError,
 )
 from app.model_server.pool import ModelServerPool
@@ -40,6 +41,8 @@ _RECENT_SECONDS: Final = 10.0
 """...so many seconds."""
 _HEAD_START_SECONDS: Final = 0.5
 """Before the next model server is asked, too."""
+_VERSIONS_ASKED: Final = 4
+"""Each may be unloaded before it is asked for the image."""
 _GREY: Final = 128
 
 
@@ -187,12 +190,16 @@ class Readiness:
         statuses = await replica.statuses(name, timeout_seconds=_PROOF_SECONDS)
         if not any(each.state is State.AVAILABLE for each in statuses):
             return Proof(Finding.REFUTED, detail="no version is available")
-        try:
-            model = await self._catalog.resolve_at(replica, name)
-            await self._predict(replica, model)
-        except ModelServerUnavailableError as error:  # it talks: its queue may be full
-            return Proof(Finding.SLOW, detail=error.detail)
-        return Proof(Finding.ANSWERED, model.version)
+        for _ in range(_VERSIONS_ASKED):
+            try:
+                model = await self._catalog.resolve_at(replica, name)
+                await self._predict(replica, model)
+            except ModelVersionNotFoundError:  # unloaded since: what is served now?
+                continue
+            except ModelServerUnavailableError as error:  # it talks: its queue may be full
+                return Proof(Finding.SLOW, detail=error.detail)
+            return Proof(Finding.ANSWERED, model.version)
+        return Proof(Finding.REFUTED, detail="what it says it serves is not served")
 
     async def _predict(self, replica: Replica, model: ModelVersion) -> None:
         signature = model.signature

@@ -24,7 +24,12 @@ from typing import Final
 from exporter import interruption
 from exporter.errors import UsageError
 from exporter.store import volume
-from exporter.store.version_numbers import next_version, require_free, version_path
+from exporter.store.version_numbers import (
+    next_version,
+    quarantine_path,
+    require_free,
+    version_path,
+)
 
 _PREFIX: Final = ".staging-"
 _REMOVED_PREFIX: Final = ".removed-"
@@ -113,6 +118,41 @@ def remove(model_path: Path, version: int) -> None:
     shutil.rmtree(hidden)
     for left in model_path.glob(f"{_REMOVED_PREFIX}*"):
         shutil.rmtree(left, ignore_errors=True)
+
+
+def quarantine(model_path: Path, version: int) -> Path:
+    """Hide a version from model servers by one rename; where it lies now.
+
+    Raises:
+        UsageError: there is no such version, or another one of its number is in quarantine.
+    """
+    hidden = quarantine_path(model_path, version)
+    with _locked(model_path):
+        path = version_path(model_path, version)
+        if path is None:
+            raise UsageError(f"there is no version {version} of {model_path.name}")
+        if hidden.exists():
+            raise UsageError(f"{hidden} is in the way: another version {version} is in quarantine")
+        path.rename(hidden)
+        _flush_folder(model_path)
+    return hidden
+
+
+def release(model_path: Path, version: int) -> Path:
+    """Make a version visible again that was in quarantine; where it lies now.
+
+    Raises:
+        UsageError: it is not in quarantine, or its number is taken.
+    """
+    hidden = quarantine_path(model_path, version)
+    with _locked(model_path):
+        if not hidden.is_dir():
+            raise UsageError(f"version {version} of {model_path.name} is not in quarantine")
+        if version_path(model_path, version):
+            raise UsageError(f"there is another version {version} of {model_path.name}")
+        path = hidden.rename(model_path / str(version))
+        _flush_folder(model_path)
+    return path
 
 
 def _claim_or_fail(model_path: Path) -> tuple[Path, int]:

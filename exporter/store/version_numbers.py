@@ -16,6 +16,7 @@ from exporter.errors import UsageError
 
 _LARGEST: Final = 2**63 - 1
 _INT64: Final = range(-(2**63), _LARGEST + 1)
+_QUARANTINED_PREFIX: Final = ".quarantined-"
 _MAX_DIGITS: Final = 19
 """Of an int64; int() of a name of thousands would be an error of its own."""
 
@@ -36,6 +37,18 @@ def version_path(model_path: Path, version: int) -> Path | None:
     return next((path for path in found if path.is_dir()), None)
 
 
+def quarantine_path(model_path: Path, version: int) -> Path:
+    """Where a version lies while no model server may see it."""
+    return model_path / f"{_QUARANTINED_PREFIX}{version}"
+
+
+def quarantined(model_path: Path) -> list[int]:
+    """The versions in quarantine, ascending."""
+    found = model_path.glob(f"{_QUARANTINED_PREFIX}*")
+    numbers = [_version_of(path.name.removeprefix(_QUARANTINED_PREFIX)) for path in found]
+    return sorted(number for number in numbers if number is not None)
+
+
 def split_version(text: str) -> tuple[str, int | None]:
     """Read `digits:3` as a model's name and a number; without a number all of it is a name."""
     name, colon, number = text.rpartition(":")
@@ -46,10 +59,12 @@ def split_version(text: str) -> tuple[str, int | None]:
 def next_version(model_path: Path) -> int:
     """The lowest number above all versions whose name nothing else has, such as a stray file.
 
+    Those in quarantine count: whoever remembers a number must not meet another model under it.
+
     Raises:
         UsageError: the highest version has the last number that there is.
     """
-    numbers = count(max((0, *versions(model_path))) + 1)
+    numbers = count(max((0, *versions(model_path), *quarantined(model_path))) + 1)
     number = next(n for n in numbers if not os.path.lexists(model_path / str(n)))
     if number > _LARGEST:
         raise UsageError(
@@ -74,6 +89,11 @@ def require_free(model_path: Path, version: int) -> None:
         existing = ", ".join(map(str, versions(model_path)))
         raise UsageError(
             f"version {version} of {model_path.name} exists (there are {existing}); "
+            "leave --version out to get the next one"
+        )
+    if version in quarantined(model_path):
+        raise UsageError(
+            f"version {version} of {model_path.name} is in quarantine; "
             "leave --version out to get the next one"
         )
     if os.path.lexists(model_path / str(version)):

@@ -4,7 +4,7 @@
 #   model-server.sh [FLAG...]
 #
 # The one place of its flags. Docker Compose and Kubernetes add what depends on the machine, the
-# threads; a flag that is given again wins. exec: the signals are the server's, not Bash's.
+# threads; a flag that is given again wins.
 flags=(
   --port=8500
   --rest_api_port=8501
@@ -29,4 +29,28 @@ flags=(
   # Several requests side by side beat one request spread over all cores (138 against 111/s).
   --tensorflow_intra_op_parallelism=1
 )
-exec tensorflow_model_server "${flags[@]}" "$@"
+if (($$ != 1)); then
+  exec tensorflow_model_server "${flags[@]}" "$@"
+fi
+
+# Process 1 gets only those signals that it handles, and TensorFlow Serving handles none: SIGTERM would
+# do nothing, and every pod take its whole grace period to go. So Bash stays and passes them on.
+server=
+is_told=0
+stop() {
+  is_told=1
+  [[ -z "$server" ]] || kill -TERM "$server" 2>/dev/null
+}
+trap stop TERM INT
+tensorflow_model_server "${flags[@]}" "$@" &
+server=$!
+((is_told == 0)) || stop
+wait "$server"
+status=$?
+# A signal ends the wait, not the server.
+while ((is_told)); do
+  is_told=0
+  wait "$server"
+  status=$?
+done
+exit "$status"

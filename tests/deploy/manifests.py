@@ -33,15 +33,20 @@ def render(folder: Path) -> list[Object]:
     return list(yaml.safe_load_all(done.stdout))
 
 
-def render_component(name: str, scratch: Path) -> list[Object]:
-    """The base with one component, through an overlay made for it."""
-    shutil.copytree(K8S, scratch / "k8s")
-    overlay = scratch / "k8s/overlays/for-test"
+def render_with(components: tuple[str, ...], scratch: Path, on: str = "base") -> list[Object]:
+    """The base, or an overlay, with components, through an overlay made for it."""
+    overlay = copy_of_all(scratch) / "overlays/for-test"
     overlay.mkdir()
+    listed = ", ".join(f"../../components/{name}" for name in components)
     (overlay / "kustomization.yaml").write_text(
-        f"resources: [../../base]\ncomponents: [../../components/{name}]\n"
+        f"resources: [../../{on}]\ncomponents: [{listed}]\n"
     )
     return render(overlay)
+
+
+def copy_of_all(scratch: Path) -> Path:
+    """The folder k8s, to be changed."""
+    return shutil.copytree(K8S, scratch / "k8s")
 
 
 def named(objects: list[Object], kind: str, name: str) -> Object:
@@ -54,8 +59,28 @@ def of_kind(objects: list[Object], *kinds: str) -> list[Object]:
     return [each for each in objects if each["kind"] in kinds]
 
 
+def server_config(objects: list[Object]) -> Object:
+    """The ConfigMap of the model server's files."""
+    (found,) = (each for each in of_kind(objects, "ConfigMap") if "models.config" in each["data"])
+    return found
+
+
 def identity(item: Object) -> str:
     return f"{item['kind']}/{item['metadata']['name']}"
+
+
+def immutable(item: Object) -> Any:
+    """The part of an object that the API server lets nobody change."""
+    spec = item.get("spec", {})
+    if item["kind"] == "Job":
+        return {key: spec[key] for key in spec.keys() - {"ttlSecondsAfterFinished", "suspend"}}
+    if item["kind"] == "PersistentVolumeClaim":
+        return {key: spec[key] for key in spec.keys() - {"resources"}}
+    if item["kind"] in {"Deployment", "StatefulSet", "DaemonSet"}:
+        return spec["selector"]
+    if item["kind"] == "Service":
+        return spec.get("clusterIP")
+    return None
 
 
 def pod_templates(objects: list[Object]) -> Iterator[tuple[str, Object]]:

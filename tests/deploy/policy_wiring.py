@@ -124,6 +124,11 @@ def references(objects: list[Object]) -> Problems:
             if claim and claim not in claims | _OUTSIDE:
                 yield f"{owner}: no claim {claim}"
         for each in containers(template):
+            named = {
+                source.get("configMapRef", {}).get("name") for source in each.get("envFrom", [])
+            }
+            for config in sorted(filter(None, named - configs.keys())):
+                yield f"{owner}: no config map {config}"
             mounts = {mount["name"] for mount in each.get("volumeMounts", [])}
             if missing := mounts - {volume["name"] for volume in spec.get("volumes", [])}:
                 yield f"{owner}: mounts {sorted(missing)}, which are no volumes"

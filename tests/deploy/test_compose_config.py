@@ -78,6 +78,26 @@ def test_gateway_never_sends_larger_batches_than_the_model_server_takes():
     assert Settings.model_fields["max_batch_size"].default <= int(largest)
 
 
+def test_nothing_but_the_gateway_is_open_to_other_machines(tool):
+    """A Predict without rows hangs TensorFlow Serving for ever: its ports are for this machine."""
+    services = config(tool, *PROFILES)["services"]
+    published = {
+        name: sorted(map(host_of, service["ports"]))
+        for name, service in services.items()
+        if "ports" in service
+    }
+    assert published.pop("gateway") == [None]
+    assert {"tf-serving", "embedded", "tf-serving-gpu"} <= published.keys()
+    assert {host for hosts in published.values() for host in hosts} == {"127.0.0.1"}
+
+
+def host_of(port):
+    """The address that a published port is bound to; None: every address."""
+    if isinstance(port, dict):  # as the plugin writes it
+        return port.get("host_ip")
+    return port.rpartition(":")[0].rpartition(":")[0] or None
+
+
 def test_replacements_answer_to_the_name_that_the_gateway_asks_for(tool):
     services = config(tool, "embedded", "gpu")["services"]
     for name in ("embedded", "tf-serving-gpu"):

@@ -1,14 +1,19 @@
 """The model server starts on one list of flags and one set of files, wherever it runs."""
 
 import os
+import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from serving.options import parse
 from tests.deploy import manifests
 from tests.deploy.project import compose_services
-from tests.support.processes import ROOT
+from tests.support import fixture_models
+from tests.support.model_server import running_model_server
+from tests.support.processes import ROOT, answers, wait_until
+from tests.support.volumes import require_root
 
 FILES = ROOT / "k8s/model-server"
 START = ["bash", "/config/model-server.sh"]
@@ -44,9 +49,82 @@ def kubernetes_containers(rendered):
     yield service["spec"]["predictor"]["containers"][0]
 
 
-def test_the_script_becomes_the_server_so_that_signals_reach_it(start):
+def test_beside_an_init_the_script_becomes_the_server_so_that_signals_reach_it(start):
     is_the_script, _ = start()
     assert is_the_script
+
+
+AS_PROCESS_1 = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "bash"]
+
+
+def require_process_1():
+    """Skip where nobody may be process 1 of a namespace: not root, or root in a container."""
+    require_root()
+    if subprocess.run([*AS_PROCESS_1, "-c", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no namespace of processes may be made here")
+
+
+ENDING = {
+    "as TensorFlow Serving, which handles no signal": ("", 128 + signal.SIGTERM),
+    "as ours, which drains": ("trap 'sleep 1; exit 7' TERM", 7),
+}
+
+
+@pytest.mark.parametrize("server", ENDING)
+def test_as_process_1_it_ends_with_the_server_when_it_is_told_to(tmp_path, server):
+    """In a pod it is. The kernel keeps from process 1 what it does not handle, SIGTERM for one."""
+    require_process_1()
+    trap, expected = ENDING[server]
+    program = tmp_path / "tensorflow_model_server"
+    program.write_text(f"#!/bin/bash\n{trap}\necho up\nsleep 60 & wait\n")
+    program.chmod(0o755)
+    with subprocess.Popen(
+        [*AS_PROCESS_1, str(FILES / "model-server.sh")],
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as namespace:
+        try:
+            assert namespace.stdout.readline() == "up\n"
+            children = Path(f"/proc/{namespace.pid}/task/{namespace.pid}/children").read_text()
+            os.kill(int(children), signal.SIGTERM)
+            assert namespace.wait(30) == expected
+        finally:
+            namespace.kill()
+
+
+def test_as_process_1_its_exit_code_is_the_server_s(tmp_path):
+    require_process_1()
+    program = tmp_path / "tensorflow_model_server"
+    program.write_text("#!/bin/sh\nexit 255\n")
+    program.chmod(0o755)
+    done = subprocess.run(
+        [*AS_PROCESS_1, str(FILES / "model-server.sh")],
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        check=False,
+        timeout=30,
+    )
+    assert done.returncode == 255
+
+
+def test_a_server_whose_versions_all_go_is_not_ready_alive_and_takes_the_next(tmp_path):
+    """Why liveness does not ask for a version: a restarted server would not open its ports."""
+    models = tmp_path / "models/m"
+    fixture_models.build(tmp_path / "built")
+    fixture_models.copy_version(tmp_path / "built", "m", 1, models / "1")
+
+    def is_ready(server):
+        probe = ["bash", str(FILES / "model-state.sh"), "m", str(server.rest_port)]
+        return subprocess.run(probe, check=False, timeout=30).returncode == 0
+
+    flags = ("--model_name=m", f"--model_base_path={models}", "--file_system_poll_wait_seconds=1")
+    with running_model_server(tmp_path, *flags) as server:
+        assert is_ready(server)
+        (models / "1").rename(models / ".quarantined-1")
+        wait_until(lambda: not is_ready(server), "no version")
+        assert answers(f"{server.rest_url}/v1/models/m")  # the liveness probe
+        (models / ".quarantined-1").rename(models / "1")
+        wait_until(lambda: is_ready(server), "the version again")
 
 
 def test_embedded_server_has_every_flag_and_value(start):
@@ -89,8 +167,17 @@ def test_kubernetes_starts_it_by_the_script_and_adds_the_threads(rendered):
         assert (container["command"], container["args"]) == (START, THREADS)
 
 
+def test_compose_and_kubernetes_set_malloc_alike(rendered):
+    settings = {"MALLOC_ARENA_MAX": "1"}
+    for name in IN_COMPOSE:
+        assert settings.items() <= compose_services()[name]["environment"].items()
+    for container in kubernetes_containers(rendered):
+        given = {each["name"]: each["value"] for each in container["env"]}
+        assert settings.items() <= given.items()
+
+
 def test_compose_mounts_the_folder_that_kubernetes_has_as_a_config_map(rendered):
-    (config,) = manifests.of_kind(rendered["k8s/"], "ConfigMap")
+    config = manifests.server_config(rendered["k8s/"])
     files = {path.name: path.read_text() for path in FILES.iterdir()}
     del files["kustomization.yaml"]
     assert config["data"] == files

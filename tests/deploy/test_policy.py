@@ -28,12 +28,18 @@ def test_production_has_what_the_base_leaves_out(rendered):
         assert expected in kinds
 
 
-def test_production_pods_spread_over_zones_and_nodes(rendered):
+def test_production_pods_of_one_rollout_spread_over_zones_and_nodes(rendered):
     for name in ("gateway", "tf-serving"):
-        objects = rendered["k8s/overlays/production"]
-        spec = manifests.named(objects, "Deployment", name)["spec"]["template"]["spec"]
-        assert spec["topologySpreadConstraints"][0]["topologyKey"] == "topology.kubernetes.io/zone"
-        assert set(spec["affinity"]) == {"podAntiAffinity"}
+        spec = spec_of(rendered["k8s/overlays/production"], name)
+        constraints = spec["topologySpreadConstraints"]
+        assert [each["topologyKey"] for each in constraints] == [
+            "topology.kubernetes.io/zone",
+            "kubernetes.io/hostname",
+        ]
+        for each in constraints:
+            assert each["labelSelector"]["matchLabels"] == {"app.kubernetes.io/name": name}
+            assert each["matchLabelKeys"] == ["pod-template-hash"]
+        assert "affinity" not in spec  # it would count the old pods too
 
 
 def test_gateway_reaches_the_model_server_and_nothing_reaches_anything_else(rendered):
@@ -93,6 +99,9 @@ FAULTS = {
         "httpGet"
     ].update(path="/livez"),
     "no preStop": lambda o: container_of(o, "tf-serving").pop("lifecycle"),
+    "preStop shorter than a DNS cache": lambda o: container_of(o, "tf-serving")["lifecycle"][
+        "preStop"
+    ]["exec"].update(command=["sleep", "30"]),
     "short grace": lambda o: spec_of(o, "gateway").update(terminationGracePeriodSeconds=10),
     "pods taken away": lambda o: manifests.named(o, "Deployment", "gateway")["spec"]["strategy"][
         "rollingUpdate"
@@ -115,12 +124,15 @@ FAULTS = {
     "monitor port": lambda o: manifests.named(o, "ServiceMonitor", "tf-serving")["spec"][
         "endpoints"
     ][0].update(port="metrics"),
-    "config key": lambda o: manifests.of_kind(o, "ConfigMap")[0]["data"].pop("batching.config"),
-    "start script": lambda o: manifests.of_kind(o, "ConfigMap")[0]["data"].pop("model-server.sh"),
-    "probe script": lambda o: manifests.of_kind(o, "ConfigMap")[0]["data"].pop("model-state.sh"),
-    "claim": lambda o: manifests.named(o, "PersistentVolumeClaim", "models")["metadata"].update(
+    "config key": lambda o: manifests.server_config(o)["data"].pop("batching.config"),
+    "start script": lambda o: manifests.server_config(o)["data"].pop("model-server.sh"),
+    "probe script": lambda o: manifests.server_config(o)["data"].pop("model-state.sh"),
+    "claim": lambda o: manifests.of_kind(o, "PersistentVolumeClaim")[0]["metadata"].update(
         name="model"
     ),
+    "settings": lambda o: manifests.of_kind(o, "CronJob")[0]["spec"]["jobTemplate"]["spec"][
+        "template"
+    ]["spec"]["containers"][0]["envFrom"][0]["configMapRef"].update(name="exporter"),
     "account": lambda o: spec_of(o, "gateway").update(serviceAccountName="default"),
     "open ingress": lambda o: container_of(o, "gateway")["env"].remove(
         {"name": "GATEWAY_API_KEYS_FILE", "value": "/keys/keys.txt"}

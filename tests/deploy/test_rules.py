@@ -1,6 +1,7 @@
 """Prometheus' own tools accept rules and configuration, and every alert is tested and explained."""
 
 import json
+import re
 import subprocess
 import time
 
@@ -49,12 +50,12 @@ def test_every_alert_is_seen_firing_in_the_rule_tests():
 
 
 def test_every_alert_says_what_to_do():
-    operations = (ROOT / "docs/operations.md").read_text()
+    page_of_alerts = (ROOT / "docs/alerts.md").read_text()
     for rule in alerts():
         assert rule["labels"]["severity"] in {"critical", "warning"}
         page, _, anchor = rule["annotations"]["runbook"].partition("#")
-        assert (page, anchor) == ("docs/operations.md", rule["alert"].lower())
-        assert f"\n### {rule['alert']}\n" in operations
+        assert (page, anchor) == ("docs/alerts.md", rule["alert"].lower())
+        assert f"\n## {rule['alert']}\n" in page_of_alerts
 
 
 def test_dashboard_is_what_grafana_provisions():
@@ -75,6 +76,23 @@ def test_dashboard_is_what_grafana_provisions():
     assert {target["datasource"]["uid"] for target in targets} == {source["uid"]}
     ids = [panel["id"] for panel in dashboard["panels"]]
     assert len(ids) == len(set(ids))
+
+
+def test_rules_and_dashboard_ask_for_metrics_that_the_gateway_has():
+    """Without a stack: by name. tests/docker/test_monitoring.py asks a running one, labels too."""
+    from app.metrics.gateway import Metrics  # noqa: PLC0415
+
+    typed = re.findall(
+        r"^# TYPE (\w+) ", Metrics(time.monotonic).exposition().decode(), re.MULTILINE
+    )
+    dashboard = (ROOT / "deploy/monitoring/grafana/dashboards/sightserve.json").read_text()
+    text = (PROMETHEUS / "rules.yml").read_text() + dashboard
+    asked = {
+        re.sub(r"_(bucket|sum|count)$", "", name)
+        for name in re.findall(r"(?<![\w:])gateway_[a-z_0-9]+", text)
+    }
+    only_with_api_keys = {"gateway_api_keys_stale"}
+    assert asked - set(typed) - only_with_api_keys == set()
 
 
 def test_autoscalers_ask_for_metrics_that_the_gateway_has_and_the_adapter_passes_on():

@@ -17,8 +17,8 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 
 MONITORING = ROOT / "deploy/monitoring"
 METRICS = {"gateway": "metrics", "tf-serving": "monitoring/prometheus/metrics"}
-WHERE_CONFIGURED = ("gateway_shadow_", "gateway_split_", "gateway_api_keys_")
-"""Series of shadows, splits and API keys, which the stack has not by default."""
+WHERE_CONFIGURED = ("gateway_shadow_", "gateway_split_", "gateway_api_keys_", "kube_")
+"""Series of shadows, splits, API keys and Kubernetes, which the stack has not by default."""
 PORTS = {"gateway": 8000, "tf-serving": 8501}
 
 

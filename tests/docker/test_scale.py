@@ -6,7 +6,7 @@ import pytest
 
 from tests.docker import metric_names
 from tests.docker.load import Load
-from tests.docker.stack import SEVEN, url_of
+from tests.docker.stack import ENGLISH, GERMAN, SEVEN, url_of
 from tests.support.processes import wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
@@ -81,6 +81,35 @@ def test_traffic_reaches_both_model_servers_through_both_gateways(pair):
     assert min(answered) >= 0.4 * sum(answered)
     assert sum(shares) >= 100
     assert min(shares) >= 0.2 * sum(shares)
+
+
+def test_a_publish_and_a_rollback_lose_nothing_though_the_servers_swap_apart(pair):
+    """Both read one volume at times of their own: for seconds they serve different versions."""
+    urls = gateway_urls(pair)
+    with Load(urls, SEVEN, per_second=40) as load:
+        time.sleep(2)
+        pair.compose(
+            *("run", "--rm", "exporter", "export", "--keras=/weights/flowers.keras"),
+            *("--labels=/weights/labels.txt", "--name=classifier", "--base-path=/models"),
+        )
+        wait_until(lambda: recent_versions(load) == {2}, seconds=90, what="version 2 alone")
+        pair.compose(*("run", "--rm", "exporter", "quarantine", "classifier", "2"))
+        wait_until(lambda: recent_versions(load) == {1}, seconds=90, what="version 1 alone")
+        time.sleep(2)
+    pair.compose(
+        *("run", "--rm", "--entrypoint", "rm", "exporter"),
+        *("-r", "/models/classifier/.quarantined-2"),
+    )
+    print(f"{len(load.samples)} requests across publish and rollback")  # noqa: T201 - for the notes
+    assert [each for each in load.samples if not each.is_ok] == []
+    labels = {1: set(ENGLISH), 2: set(GERMAN)}
+    mixed = [each for each in load.samples if each.label not in labels[each.version]]
+    assert mixed == []
+
+
+def recent_versions(load):
+    """Of the last two seconds."""
+    return {each.version for each in load.samples[-80:]}
 
 
 def test_a_killed_model_server_is_ejected_and_used_again_after_its_return(pair):

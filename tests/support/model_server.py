@@ -7,7 +7,7 @@ with running_model_server(tmp_path, "--model_name=m", f"--model_base_path={model
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,14 +66,17 @@ def running_model_server(
     is_awaited: bool = True,
     seconds: float = 180.0,
     ports: tuple[int, int] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[RunningModelServer]:
     """Start `python -m serving` with these flags; its log goes to `directory`.
+
+    `environment` is added to this process's own.
 
     Without `ports` (gRPC, REST) free ones are taken. Somebody else may take a free port before the
     server binds it; then it is tried again.
     """
     for attempt in range(_ATTEMPTS):
-        server = _start(directory, attempt, flags, ports or tuple(free_ports(2)))
+        server = _start(directory, attempt, flags, ports or tuple(free_ports(2)), environment or {})
         try:
             if is_awaited:
                 wait_until(
@@ -102,13 +105,18 @@ def wait_until_available(server: RunningModelServer, model: str) -> None:
 
 
 def _start(
-    directory: Path, attempt: int, flags: tuple[str, ...], ports: tuple[int, ...]
+    directory: Path,
+    attempt: int,
+    flags: tuple[str, ...],
+    ports: tuple[int, ...],
+    environment: Mapping[str, str],
 ) -> RunningModelServer:
     grpc_port, rest_port = ports
     command = python_module(
         "serving", f"--port={grpc_port}", f"--rest_api_port={rest_port}", *flags
     )
-    process = Process(command, directory / f"model-server-{rest_port}-{attempt}.log")
+    log = directory / f"model-server-{rest_port}-{attempt}.log"
+    process = Process(command, log, **environment)
     return RunningModelServer(process, grpc_port, rest_port)
 
 

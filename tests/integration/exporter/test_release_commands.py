@@ -13,7 +13,7 @@ from exporter.release import models_config, republish
 from exporter.store import version_numbers
 from tests.support import fixture_models
 from tests.support.model_server import running_model_server
-from tests.support.processes import free_ports
+from tests.support.processes import free_ports, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -224,3 +224,53 @@ def test_prune_deletes_nothing_when_a_named_server_does_not_answer(models):
     assert isinstance(result.exception, FailedError)
     assert "nothing is deleted" in str(result.exception)
     assert version_numbers.versions(models / "m") == [1, 2, 3]
+
+
+def test_quarantine_lets_a_server_start_that_a_broken_version_would_stop(config, models, tmp_path):
+    """Version 3 does not load. A server that starts beside it opens no port."""
+    path = config("model_version_policy { latest { num_versions: 1 } }")
+    quarantine = ("quarantine", "m", 3, "--base-path", models, "--config", path)
+    flags = (
+        *(f"--model_config_file={path}", "--max_num_load_retries=0"),
+        "--file_system_poll_wait_seconds=1",
+    )
+    with running_model_server(tmp_path, *flags, is_awaited=False) as server:
+        wait_until(lambda: "does not appear to contain a SavedModel" in server.output)
+        assert not server.is_listening
+        done = said(*quarantine)
+        assert (done["versions"], done["quarantined"]) == ([1, 2], [3])
+        wait_until(lambda: server.is_listening)
+    with running_model_server(tmp_path, *flags):
+        pass  # it comes up beside the version in quarantine
+    assert said(*quarantine, "--back")["path"] == str(models / "m" / "3")
+    assert version_numbers.versions(models / "m") == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("policy", "arguments", "why"),
+    [
+        ("", ("m", 7), "m has no version 7; there: 1, 2, 3"),
+        ("", ("nothing", 1), "nothing has no version 1; there: none"),
+        ("", ("m", 1, "--back"), "m has no version 1; in quarantine: none"),
+        (STABLE, ("m", 1), "names version 1 of m (specific { versions: 1 })"),
+    ],
+)
+def test_quarantine_refuses_what_is_not_there_and_what_the_file_names(
+    config, models, policy, arguments, why
+):
+    result = cli(
+        *("quarantine", *arguments, "--base-path", models, "--config", config(policy)),
+    )
+    assert isinstance(result.exception, UsageError)
+    assert why in str(result.exception)
+    assert sorted(path.name for path in models.rglob("m/*")) == ["1", "2", "3"]
+    assert not (models / "nothing").exists()
+
+
+def test_quarantine_takes_the_last_version_only_if_it_is_meant(config, models):
+    for number in (1, 2):
+        shutil.rmtree(models / "m" / str(number))
+    common = ("quarantine", "m", 3, "--base-path", models, "--config", config(""))
+    assert "--even-the-last" in str(cli(*common).exception)
+    assert version_numbers.versions(models / "m") == [3]
+    assert said(*common, "--even-the-last")["versions"] == []

@@ -218,3 +218,37 @@ def test_exports_and_their_numbers_at_once_with_strangers(tmp_path):
     stranger.join()
     assert len(set(published)) == 24
     assert version_numbers.versions(tmp_path / "m") == sorted(map(int, published))
+
+
+def test_a_version_in_quarantine_is_seen_by_nobody_and_its_number_is_not_used_again(tmp_path):
+    model = tmp_path / "m"
+    for _ in range(2):
+        publish_one(model)
+    hidden = publish.quarantine(model, 2)
+    assert (hidden / "saved_model.pb").read_text() == "graph"
+    assert (version_numbers.versions(model), version_numbers.quarantined(model)) == ([1], [2])
+    with pytest.raises(UsageError, match="version 2 of m is in quarantine"):
+        publish_one(model, 2)
+    assert publish_one(model).name == "3"
+    assert publish.release(model, 2) == model / "2"
+    assert (version_numbers.versions(model), version_numbers.quarantined(model)) == ([1, 2, 3], [])
+
+
+def test_a_version_that_is_restored_beside_the_one_in_quarantine_keeps_both(tmp_path):
+    model = tmp_path / "m"
+    publish_one(model)
+    publish.quarantine(model, 1)
+    (model / "1").mkdir()  # as a backup that is played back would
+    with pytest.raises(UsageError, match="another version 1 is in quarantine"):
+        publish.quarantine(model, 1)
+    with pytest.raises(UsageError, match="there is another version 1 of m"):
+        publish.release(model, 1)
+    assert names(model) == [".quarantined-1", "1"]
+
+
+@pytest.mark.parametrize("move", [publish.quarantine, publish.release])
+def test_what_is_not_there_cannot_be_moved(tmp_path, move):
+    publish_one(tmp_path / "m")
+    with pytest.raises(UsageError):
+        move(tmp_path / "m", 7)
+    assert names(tmp_path / "m") == ["1"]
