@@ -46,13 +46,22 @@ class AnswerError(ProtocolError):
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One input tensor: `rows` in the encoding of the client that sends it."""
+    """One input tensor: `rows` in the encoding of the client that sends it, one at least.
+
+    Raises:
+        ValueError: no rows. With batching on, TensorFlow Serving would never answer, and neither
+            unload the version nor finish loading a later one.
+    """
 
     name: str
     dtype: str
     """NumPy's name of the element type, or "string"."""
     row_shape: tuple[int, ...]
     rows: Sequence[bytes]
+
+    def __post_init__(self) -> None:
+        if not self.rows:
+            raise ValueError(f"input {self.name} has no rows")
 
     @classmethod
     def of_array(cls, name: str, array: Array, client: type[Client] | Client) -> Self:

@@ -27,17 +27,22 @@ class Head:
         self.k = k
         self.image = image
 
+    def require_images(self, images: tf.Tensor) -> tf.Tensor:
+        """The same images; INVALID_ARGUMENT at run time for anything but [N,H,W,3]."""
+        return require_shape(images, [None, self.image.height, self.image.width, 3])
+
     def decode(self, image_bytes: tf.Tensor) -> tf.Tensor:
         """Files to pixels as `top_k_encoded` sees them: string [N] to uint8 [N,H,W,3]."""
         height, width = self.image.height, self.image.width
         return tf.map_fn(
             lambda data: decode_and_fit(data, self.image),
-            image_bytes,
+            require_shape(image_bytes, [None]),
             fn_output_signature=tf.TensorSpec([height, width, 3], tf.uint8),
         )
 
     def unpack(self, pixels: tf.Tensor) -> tf.Tensor:
         """`top_k_raw`'s strings [N] of H*W*3 bytes to uint8 [N,H,W,3]."""
+        pixels = require_shape(pixels, [None])
         # Reshaping to N images makes a string of the wrong length an error, never N+1 images.
         shape = [tf.shape(pixels)[0], self.image.height, self.image.width, 3]
         return tf.reshape(tf.io.decode_raw(pixels, tf.uint8), shape)
@@ -55,4 +60,14 @@ class Head:
 
 def card_outputs(query: tf.Tensor, card_json: str) -> Outputs:
     """The card once per row of the query, so that it batches like everything else."""
-    return {names.CARD: tf.fill(tf.shape(query), tf.constant(card_json))}
+    rows = require_shape(query, [None])
+    return {names.CARD: tf.fill(tf.shape(rows), tf.constant(card_json))}
+
+
+def require_shape(tensor: tf.Tensor, shape: Sequence[int | None]) -> tf.Tensor:
+    """The same tensor; INVALID_ARGUMENT at run time if it has another shape.
+
+    A model server feeds whatever it is sent: the shape in the signature is a description that
+    nobody enforces, and kernels of oneDNN end the process on an input of fewer than 4 dimensions.
+    """
+    return tf.ensure_shape(tensor, shape)

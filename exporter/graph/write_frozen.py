@@ -59,7 +59,7 @@ def _build(frozen: Frozen, head: Head, card_json: str) -> Signatures:
     images = placeholder(decoded, shape, names.IMAGES)
     (scores,) = tf.graph_util.import_graph_def(
         frozen.take(),
-        input_map={frozen.input_name: images},
+        input_map={frozen.input_name: head.require_images(images)},
         return_elements=[frozen.output_name],
         name="network",
     )

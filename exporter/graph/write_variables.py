@@ -54,13 +54,14 @@ def _functions(concrete: Any, head: Head, card_json: str) -> dict[str, Any]:
     files = tf.TensorSpec([None], tf.string, names.IMAGE_BYTES)
     query = tf.TensorSpec([None], tf.int32, names.QUERY)
 
+    def score(batch: tf.Tensor) -> tf.Tensor:
+        return concrete(head.require_images(batch))
+
     def top_k(batch: tf.Tensor) -> Outputs:
-        return head.top_k(concrete(batch))
+        return head.top_k(score(batch))
 
     return {
-        names.SERVING_DEFAULT: _traced(
-            lambda batch: {names.PROBABILITIES: concrete(batch)}, images
-        ),
+        names.SERVING_DEFAULT: _traced(lambda batch: {names.PROBABILITIES: score(batch)}, images),
         names.TOP_K: _traced(top_k, images),
         names.TOP_K_RAW: _traced(lambda strings: top_k(head.unpack(strings)), pixels),
         names.TOP_K_ENCODED: _traced(lambda encoded: top_k(head.decode(encoded)), files),

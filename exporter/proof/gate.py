@@ -13,6 +13,7 @@ from exporter.proof.goldens import Goldens
 from exporter.proof.lines import GateLine
 from exporter.proof.model_server_process import command_of, running_model_server
 from exporter.proof.replay import Checked, replay
+from exporter.proof.wrong_shapes import require_refusals
 from exporter.settings import Settings
 from protocol.blocking import BlockingClient
 from protocol.client import ProtocolError
@@ -81,7 +82,8 @@ def lines(checked: Sequence[Checked], card: ModelCard) -> Iterator[GateLine]:
         worst = max(check.max_abs_difference for check in checked)
         yield GateLine(
             step=STEP,
-            found=f"every signature over {protocols}, {worst:.1e} from the golden answers at most",
+            found=f"every signature over {protocols}, {worst:.1e} from the golden answers at most; "
+            "inputs of other shapes are refused",
             bound=f"{card.parity.bound:g}",
         )
 
@@ -99,6 +101,8 @@ def _ask(
     with BlockingClient(url, timeout_seconds=settings.request_timeout_seconds) as client:
         try:
             checked = replay(client, spec, goldens, card, card.parity.bound, signatures)
+            if client.scheme == "grpc":
+                require_refusals(client, spec, card, signatures)
             if then is not None:
                 then(client, spec)
         except (FailedError, ProtocolError) as error:

@@ -28,6 +28,7 @@ from protocol.wire import read_signature
 from serving.core import memory
 from serving.core.errors import ServingError, invalid_argument
 from serving.engine import BatchingParameters, EngineOptions
+from serving.engine.ranks import Shapes, checked_shapes, require_ranks
 
 _LARGE_GRAPH_BYTES = 64_000_000
 _NODE_SUFFIX = re.compile(r"\n\t \[\[\{\{node .*\}\}\]\]\Z", re.DOTALL)
@@ -58,11 +59,11 @@ class SavedModelEngine:
         session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
         try:
             with _engine_errors():
-                signatures = _load_into(session, path, options.tags)
+                signatures, shapes = _load_into(session, path, options.tags)
         except BaseException:
             session.close()
             raise
-        return SavedModelServable(session, signatures)
+        return SavedModelServable(session, signatures, shapes)
 
     def queue_set(self, parameters: BatchingParameters) -> BatchQueues:
         """The batch function op's queues."""
@@ -73,10 +74,14 @@ class SavedModelServable:
     """One loaded version."""
 
     def __init__(
-        self, session: tf.compat.v1.Session, signatures: Mapping[str, SignatureSpec]
+        self,
+        session: tf.compat.v1.Session,
+        signatures: Mapping[str, SignatureSpec],
+        shapes: Shapes,
     ) -> None:
         self._session = session
         self._signatures = signatures
+        self._shapes = shapes
         self._outputs: dict[str, Any] = {}
 
     @property
@@ -92,6 +97,7 @@ class SavedModelServable:
         timeout_seconds: float | None = None,
     ) -> list[Array]:
         """Run the graph on arrays by tensor name; the fetched arrays in order."""
+        require_ranks(self._shapes, feeds)
         inputs = {self._output(name): array for name, array in feeds.items()}
         outputs = [self._output(name) for name in fetches]
         with _engine_errors(), _run_options(timeout_seconds) as options:
@@ -130,7 +136,7 @@ def _graph_bytes(path: Path) -> int:
 
 def _load_into(
     session: tf.compat.v1.Session, path: str, tags: frozenset[str]
-) -> dict[str, SignatureSpec]:
+) -> tuple[dict[str, SignatureSpec], Shapes]:
     """Import the graph, restore variables if there are any, run the initialisers."""
     with session.graph.as_default():
         loader = loader_impl.SavedModelLoader(path)
@@ -147,7 +153,9 @@ def _load_into(
         if Path(path, "variables", "variables.index").is_file():
             loader.restore_variables(session, saver)
         loader.run_init_ops(session, tags)
-    return {name: _signature(definition) for name, definition in meta_graph.signature_def.items()}
+    definitions = meta_graph.signature_def.items()
+    signatures = {name: _signature(definition) for name, definition in definitions}
+    return signatures, checked_shapes(meta_graph.graph_def, signatures)
 
 
 def _session_config(options: EngineOptions, graph_bytes: int) -> config_pb2.ConfigProto:
@@ -261,7 +269,7 @@ class BatchQueues:
         with self._graph.as_default(), tf.name_scope(f"queue_{len(self._graph.get_operations())}"):
             tickets = tf.compat.v1.placeholder(tf.int64, [None, 2], "tickets")
             done = batched(tickets)
-        return BatchQueue(SavedModelServable(self._session, {}), tickets.name, done.name)
+        return BatchQueue(SavedModelServable(self._session, {}, {}), tickets.name, done.name)
 
     def close(self) -> None:
         """Free the queues."""

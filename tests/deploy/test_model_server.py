@@ -189,3 +189,15 @@ def test_models_config_is_the_same_for_compose_and_kubernetes():
     """kustomize reads no file outside its folder, and refuses a base that holds it."""
     ours, copy = ROOT / "models.config", FILES / "models.config"
     assert ours.read_bytes() == copy.read_bytes(), "run: cp models.config k8s/model-server/"
+
+
+def test_compose_publishes_model_servers_on_loopback_only():
+    """Whoever reaches their ports can hang them: only the gateway may be published elsewhere."""
+    published = {
+        port
+        for name, service in compose_services().items()
+        if name != "gateway"
+        for port in service.get("ports", ())
+    }
+    assert any(port.endswith(":8501") for port in published)
+    assert {port for port in published if not port.startswith("127.0.0.1:")} == set()
