@@ -172,9 +172,10 @@ class Catalog:
         return self._answered.get(name, (0, float("-inf")))
 
     def current(self, name: str) -> Counter[int]:
-        """How many addresses answer with which version where a request names none."""
+        """How many addresses in use answer with which version where a request names none."""
         spec = ModelSpec(name)
-        known = (view.last_known(spec) for view in self._views.values())
+        in_use = (view for view in self._views.values() if view.replica.is_in_use)
+        known = (view.last_known(spec) for view in in_use)
         return Counter(model.version for model in known if model is not None)
 
     def look_again(self, name: str) -> None:

@@ -15,7 +15,8 @@ class ModelServerMetrics:
     """The observer of the pool of model servers, and of readiness."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._registry = registry
+        self._replicas = _Replicas()
+        registry.register(self._replicas)
         self._retries = Counter(
             "gateway_model_server_retries_total", "Images sent again.", registry=registry
         )
@@ -52,19 +53,16 @@ class ModelServerMetrics:
             standings: addresses by what is thought of them.
             current: by model and version, how many answer with it where a request names none.
         """
-        self._registry.register(_Replicas(standings, current))
+        self._replicas.standings = standings
+        self._replicas.current = current
 
 
 class _Replicas(Collector):
     """Read when somebody asks: versions come and go, and no series must outlive them."""
 
-    def __init__(
-        self,
-        standings: Callable[[], Mapping[Standing, int]],
-        current: Callable[[], Mapping[str, Mapping[int, int]]],
-    ) -> None:
-        self._standings = standings
-        self._current = current
+    def __init__(self) -> None:
+        self.standings: Callable[[], Mapping[Standing, int]] = dict
+        self.current: Callable[[], Mapping[str, Mapping[int, int]]] = dict
 
     def collect(self) -> Iterator[Metric]:
         """See `Collector.collect`."""
@@ -73,7 +71,7 @@ class _Replicas(Collector):
             "Addresses of model servers, by what is thought of them.",
             labels=("state",),
         )
-        standings = self._standings()
+        standings = self.standings()
         for standing in Standing:
             states.add_metric((standing.value,), standings.get(standing, 0))
         yield states
@@ -82,7 +80,7 @@ class _Replicas(Collector):
             "Addresses that answer with this version where a request names none.",
             labels=("model", "version"),
         )
-        for model, counts in self._current().items():
+        for model, counts in self.current().items():
             for version, count in counts.items():
                 versions.add_metric((model, str(version)), count)
         yield versions

@@ -33,6 +33,7 @@ class Replica:
         self.labels = labels or {}
         self.current = current
         self.connections = 1
+        self.is_in_use = True
         self.calls = Counter()
         self.gate = None
         self.error = None

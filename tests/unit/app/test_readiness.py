@@ -43,7 +43,7 @@ MODEL = ModelVersion(
 class Replica:
     """A model server that counts who asks it."""
 
-    connections = 1
+    connections, is_in_use = 1, True
 
     def __init__(self):
         self.predictions = 0
