@@ -24,8 +24,11 @@ _MessageT = TypeVar("_MessageT", bound=Message)
 PREDICTION_SERVICE: Final = "/tensorflow.serving.PredictionService/"
 MODEL_SERVICE: Final = "/tensorflow.serving.ModelService/"
 
-_MAX_ANSWER_BYTES: Final = 64 << 20
-"""128 rows of 1000 scores are 0.5 MB, a card of 20,000 classes is 2 MB."""
+_MAX_ANSWER_BYTES: Final = 16 << 20
+"""128 rows of 1000 scores are 0.5 MB, of 21,000 scores 11 MB; a card of 21,000 classes is 2 MB. To
+parse it holds up the event loop, so it is no larger than needed."""
+_MAX_ROW_ELEMENTS: Final = 1 << 18
+"""Of one output. For whom asks about one row, to read more would hold up the event loop, too."""
 _TOO_LARGE: Final = "message larger than max"
 """How gRPC ends a RESOURCE_EXHAUSTED that says nothing of the model server's resources."""
 
@@ -95,8 +98,9 @@ class GrpcClient:
         response = await _answer(call, inference_pb2.PredictResponse())
         version = _version(response.model_spec, spec)
         try:
+            most = _MAX_ROW_ELEMENTS * max(1, len(tensor.rows))
             arrays = {
-                name: array_from_proto(proto, max_filled_bytes=0)
+                name: array_from_proto(proto, max_filled_bytes=0, max_elements=most)
                 for name, proto in response.outputs.items()
                 if not outputs or name in outputs
             }
