@@ -4,11 +4,14 @@ The kinds stand in `tests/support/garbage.py`. One gateway process answers for a
 what one kind leaves behind, a slot that is not given back, shows at the next.
 """
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from tests.support.broken_front import Break
 from tests.support.garbage import kinds
 from tests.support.garbage_stack import PAGES, garbage_stack
+from tests.support.processes import wait_until
 
 GRPC, REST = kinds("grpc"), kinds("rest")
 NAMED = {502, 503, 504}
@@ -50,6 +53,16 @@ def test_garbage_over_grpc_is_never_500_and_leaves_nothing_behind(over_grpc, kin
 @pytest.mark.parametrize("kind", REST, ids=lambda kind: kind.name)
 def test_garbage_over_rest_is_never_500_and_leaves_nothing_behind(over_rest, kind):
     assert faults(over_rest, kind) == []
+
+
+def test_connections_that_drip_for_ever_keep_no_slots(over_rest):
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n"
+    over_rest.front.break_with(Break(reply=answer, end="drip"))
+    with ThreadPoolExecutor() as clients:
+        asked = [clients.submit(over_rest.classify) for _ in range(8)]
+    assert {each.result().status_code for each in asked} <= NAMED
+    over_rest.front.break_with(None, ends=False)  # they drip on, those that come are good
+    wait_until(lambda: over_rest.classify().status_code == 200, "a free slot", seconds=20)
 
 
 @pytest.mark.parametrize("end", ["close", "reset", "hang", "drip"])
