@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import grpc
@@ -24,8 +25,11 @@ _MessageT = TypeVar("_MessageT", bound=Message)
 PREDICTION_SERVICE: Final = "/tensorflow.serving.PredictionService/"
 MODEL_SERVICE: Final = "/tensorflow.serving.ModelService/"
 
-_MAX_ANSWER_BYTES: Final = 64 << 20
-"""128 rows of 1000 scores are 0.5 MB, a card of 20,000 classes is 2 MB."""
+_MAX_ANSWER_BYTES: Final = 16 << 20
+"""128 rows of 1000 scores are 0.5 MB, of 21,000 scores 11 MB; a card of 21,000 classes is 2 MB. To
+parse it holds up the event loop, so it is no larger than needed."""
+_MAX_ROW_ELEMENTS: Final = 1 << 18
+"""Of one output. For whom asks about one row, to read more would hold up the event loop, too."""
 _TOO_LARGE: Final = "message larger than max"
 """How gRPC ends a RESOURCE_EXHAUSTED that says nothing of the model server's resources."""
 
@@ -91,12 +95,13 @@ class GrpcClient:
         request = inference_pb2.PredictRequest(output_filter=outputs)
         write_model_spec(spec, request.model_spec)
         proto_from_rows(tensor.dtype, tensor.row_shape, tensor.rows, request.inputs[tensor.name])
-        call = self._predict(request, timeout=timeout_seconds, metadata=headers)
+        call = partial(self._predict, request, timeout=timeout_seconds, metadata=headers)
         response = await _answer(call, inference_pb2.PredictResponse())
         version = _version(response.model_spec, spec)
         try:
+            most = _MAX_ROW_ELEMENTS * max(1, len(tensor.rows))
             arrays = {
-                name: array_from_proto(proto, max_filled_bytes=0)
+                name: array_from_proto(proto, max_filled_bytes=0, max_elements=most)
                 for name, proto in response.outputs.items()
                 if not outputs or name in outputs
             }
@@ -108,7 +113,7 @@ class GrpcClient:
         """See `Client.metadata`."""
         request = model_pb2.GetModelMetadataRequest(metadata_field=[SIGNATURE_DEF])
         write_model_spec(spec, request.model_spec)
-        call = self._metadata(request, timeout=timeout_seconds)
+        call = partial(self._metadata, request, timeout=timeout_seconds)
         response = await _answer(call, model_pb2.GetModelMetadataResponse())
         version = _version(response.model_spec, spec)
         try:
@@ -123,7 +128,7 @@ class GrpcClient:
         """See `Client.statuses`."""
         request = model_pb2.GetModelStatusRequest()
         request.model_spec.name = name
-        call = self._status(request, timeout=timeout_seconds)
+        call = partial(self._status, request, timeout=timeout_seconds)
         return read_statuses(await _answer(call, model_pb2.GetModelStatusResponse()))
 
     async def aclose(self) -> None:
@@ -141,13 +146,13 @@ def _channel(address: str, tls: Tls | None) -> grpc.aio.Channel:
     return grpc.aio.secure_channel(address, credentials, options=[*_CHANNEL_OPTIONS, *name])
 
 
-async def _answer(call: Any, message: _MessageT) -> _MessageT:
+async def _answer(call: Callable[[], Awaitable[Any]], message: _MessageT) -> _MessageT:
     """Fill an empty message with the response of an RPC; its status as our error.
 
     gRPC itself is not told how to parse: of its errors nobody could tell whose fault they are.
     """
     try:
-        content = await call
+        content = await call()
         message.ParseFromString(content)
     except DecodeError as error:
         raise AnswerError("the answer is no message of its kind") from error

@@ -30,7 +30,7 @@ _OK: Final = 200
 _MAX_CONNECTIONS: Final = 64
 _MAX_VERSION: Final = 1 << 63
 _MAX_ANSWER_BYTES: Final = 16 << 20
-"""128 rows of 1000 scores are 3 MB of JSON, a card of 20,000 classes is 2 MB. To parse it holds
+"""128 rows of 1000 scores are 3 MB of JSON, a card of 21,000 classes is 2 MB. To parse it holds
 up the event loop, so it is no larger than needed."""
 _MAX_WORDS: Final = 1000
 """Characters of an error's message that are kept."""

@@ -80,7 +80,7 @@ def main() -> None:
             before = memory_megabytes(stack.made.process.pid, "VmHWM")
             rows = list(_throw_all(stack, arguments.kind))
             growth = memory_megabytes(stack.made.process.pid, "VmHWM") - before
-        checks += _judge(protocol, rows, growth)
+        checks += judge(protocol, rows, growth)
         figures[protocol] = [_figures(*row) for row in rows]
         titles = ("kind", "answers", "photo s", "healed s", "/livez s", "wrong")
         shown = [_figures(*row) for row in rows]
@@ -117,7 +117,8 @@ def _figures(thrown: Thrown, livez: float) -> dict[str, str | float]:
     }
 
 
-def _judge(protocol: str, rows: list[tuple[Thrown, float]], growth_mb: float) -> list[Check]:
+def judge(protocol: str, rows: list[tuple[Thrown, float]], growth_mb: float) -> list[Check]:
+    """The bars, from what was thrown with its longest wait for /livez."""
     return [
         exactly(f"{protocol}: kinds with a 500", _count_500(rows), 0),
         exactly(f"{protocol}: kinds with a fault", sum(bool(each.faults) for each, _ in rows), 0),

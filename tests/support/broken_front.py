@@ -44,15 +44,15 @@ class Front:
     def is_broken(self) -> bool:
         return self._break is not None
 
-    def break_with(self, how: Break | None) -> None:
-        """End every connection; those that come get this, or with None what is behind."""
+    def break_with(self, how: Break | None, *, ends: bool = True) -> None:
+        """End every connection, or none; those that come get this, or with None what is behind."""
         done = threading.Event()
 
         def change() -> None:
             self._break = how
-            for task in self._tasks:
+            for task in self._tasks if ends else ():
                 task.cancel()
-            for writer in self._writers:
+            for writer in self._writers if ends else ():
                 writer.transport.abort()
             done.set()
 

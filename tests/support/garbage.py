@@ -14,7 +14,7 @@ import json
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import Any, Literal
 
 import numpy as np
@@ -25,6 +25,7 @@ from tests.support.broken_front import Break
 
 Question = Literal["predict", "model_card", "metadata", "status"]
 Outputs = dict[str, Any]
+_BOMB_BYTES = 300_000_000
 
 
 @dataclass(frozen=True)
@@ -321,19 +322,22 @@ def _rest_wire() -> Iterator[Garbage]:
                 yield Garbage(
                     f"{question}: {name}", question, rest=lambda _, body=body: Reply(body)
                 )
-    bomb = gzip.compress(bytes(300_000_000), 1)
-    encoded = {
-        "gzip that is none": ("gzip", b"no gzip"),
-        "deflate that is none": ("deflate", b"no deflate"),
-        "gzip cut short": ("gzip", gzip.compress(b"[" * 1000)[:-9]),
-        "a gzip bomb": ("gzip", bomb),
-        "a bomb in a bomb": ("gzip, gzip", gzip.compress(bomb)),
-        "a deflate bomb": ("deflate", zlib.compress(bytes(300_000_000), 1)),
-        "an encoding of its own": ("x-own", b"{}"),
+    encoded: dict[str, tuple[str, Callable[[], bytes]]] = {
+        "gzip that is none": ("gzip", lambda: b"no gzip"),
+        "deflate that is none": ("deflate", lambda: b"no deflate"),
+        "gzip cut short": ("gzip", lambda: gzip.compress(b"[" * 1000)[:-9]),
+        "a gzip bomb": ("gzip", _bomb),
+        "a bomb in a bomb": ("gzip, gzip", lambda: gzip.compress(_bomb())),
+        "a deflate bomb": ("deflate", lambda: zlib.compress(bytes(_BOMB_BYTES), 1)),
+        "an encoding of its own": ("x-own", lambda: b"{}"),
     }
-    for name, (encoding, body) in encoded.items():
-        reply = Reply(body, headers={"Content-Encoding": encoding})
-        yield Garbage(f"predict: {name}", "predict", rest=lambda _, reply=reply: reply)
+    for name, (encoding, body_of) in encoded.items():
+        headers = {"Content-Encoding": encoding}
+        yield Garbage(
+            f"predict: {name}",
+            "predict",
+            rest=lambda _, body_of=body_of, headers=headers: Reply(body_of(), headers=headers),
+        )
     yield Garbage("predict: 100 MB", "predict", rest=lambda _: Reply(b" " * 100_000_000))
     yield Garbage(
         "predict: 100 MB of an error", "predict", rest=lambda _: Reply(b" " * 100_000_000, 500)
@@ -374,6 +378,11 @@ def _rest_wire() -> Iterator[Garbage]:
         yield Garbage(f"status: error_code {name}", "status", rest=partial(_with_code, code))
     for name, version in {"2^70": str(2**70), "a word": "one", "1e400": 10**400}.items():
         yield Garbage(f"status: version {name}", "status", rest=partial(_with_status, version))
+
+
+@cache
+def _bomb() -> bytes:
+    return gzip.compress(bytes(_BOMB_BYTES), 1)
 
 
 def _with_keys(changes: Any, answer: Any) -> Reply:

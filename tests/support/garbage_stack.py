@@ -78,14 +78,14 @@ class GarbageStack:
         headers = {"Content-Type": "image/png", "X-Request-Timeout-Ms": str(PATIENCE_MS)}
         return self.client.post("/classify", content=self.photo, headers=headers)
 
-    def throw(self, kind: Garbage) -> Thrown:
-        """Answer garbage, ask for everything, heal, and wait for a good answer."""
+    def throw(self, kind: Garbage, pages: Sequence[str] = PAGES) -> Thrown:
+        """Answer garbage, ask for a photo and the pages, heal, and wait for a good answer."""
         seen = len(self.made.process.output)
         self._begin(kind)
         started_at = time.monotonic()
         answers = [_noted("/classify", self.classify)]
         seconds = time.monotonic() - started_at
-        answers += [_noted(path, partial(self.client.get, path)) for path in PAGES]
+        answers += [_noted(path, partial(self.client.get, path)) for path in pages]
         self._heal()
         healed_at = time.monotonic()
         while _noted("/classify", self.classify)[1] != 200 and not self._is_late(healed_at):
@@ -136,18 +136,19 @@ def _noted(path: str, ask: Callable[[], httpx.Response]) -> tuple[str, int, bool
 
 @contextmanager
 def garbage_stack(
-    protocol: str, log: Path, *, tree: Path = ROOT, behind: Sequence[str] = (), **settings: str
+    protocol: str, log: Path, *, tree: Path = ROOT, is_pair: bool = False
 ) -> Iterator[GarbageStack]:
     """A stack over "grpc" or "rest" with the gateway of `tree`.
 
-    `behind` are further addresses of model servers.
+    One of a pair of addresses has no front: it is not broken with the other.
     """
     with running_fake(demo={1: FakeVersion()}) as fake, rest_face(fake) as rest_url:
         port = fake.port if protocol == "grpc" else int(rest_url.rpartition(":")[2])
         scheme = "grpc" if protocol == "grpc" else "http"
         with front_of(port) as front:
-            url = f"{scheme}://" + ",".join((f"127.0.0.1:{front.port}", *behind))
-            environment = {"GATEWAY_LOG_FORMAT": "json", "GATEWAY_HOST": "127.0.0.1"} | settings
+            ports = (front.port, port) if is_pair else (front.port,)
+            url = ",".join(f"{scheme}://127.0.0.1:{each}" for each in ports)
+            environment = {"GATEWAY_LOG_FORMAT": "json", "GATEWAY_HOST": "127.0.0.1"}
             with (
                 gateway(url, "demo", log, folder=tree, **environment) as made,
                 client_for(made.url) as client,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from app.classify.answers import ClassPrediction
-from app.classify.predictions import Scores, TopK
+from app.classify.predictions import Scores, TopK, check_rows
 from app.errors import ModelServerError
 
 
@@ -27,20 +27,91 @@ def test_top_k_reads_one_row_with_ids():
     ]
 
 
-@pytest.mark.parametrize(
-    "broken",
-    [
-        {"labels": [[b"cat"], [b"dog"]]},
-        {"labels": [[b"\xff", b"x"], [b"\xff", b"x"]]},
-        {"class_indices": np.array([[9, 9], [9, 9]])},
-        {"probabilities": np.array([[np.nan, 0.1], [np.nan, 0.1]])},
-        {"probabilities": np.array([[0.1, 0.1]])},
-    ],
-    ids=["fewer labels", "not UTF-8", "unknown class", "not a number", "fewer rows"],
-)
+def strings(*rows):
+    array = np.empty((len(rows), len(rows[0])), np.object_)
+    array[:] = rows
+    return array
+
+
+BROKEN = {
+    "fewer labels": {"labels": strings([b"cat"], [b"dog"])},
+    "not UTF-8": {"labels": strings([b"x", b"y"], [b"\xff", b"x"])},
+    "labels are numbers": {"labels": np.array([[1, 2], [1, 2]])},
+    "unknown class": {"class_indices": np.array([[9, 9], [0, 3]])},
+    "class -1": {"class_indices": np.array([[0, 1], [0, -1]])},
+    "class 1.0": {"class_indices": np.array([[0, 1], [0.0, 1.0]])},
+    "a class twice": {"class_indices": np.array([[0, 1], [1, 1]])},
+    "nested classes": {"class_indices": np.array([[[0, 1]], [[0, 1]]])},
+    "not a number": {"probabilities": np.array([[0.2, 0.1], [np.nan, 0.1]])},
+    "infinite": {"probabilities": np.array([[0.2, 0.1], [np.inf, 0.1]])},
+    "1e30": {"probabilities": np.array([[0.2, 0.1], [1e30, 0.1]])},
+    "negative": {"probabilities": np.array([[0.2, 0.1], [0.2, -0.1]])},
+    "ascending": {"probabilities": np.array([[0.2, 0.1], [0.1, 0.2]])},
+    "more than 1 together": {"probabilities": np.array([[0.2, 0.1], [0.9, 0.2]])},
+    "strings": {"probabilities": strings([b"0.2", b"0.1"], [b"0.2", b"0.1"])},
+    "truths": {"probabilities": np.array([[True, False], [True, False]])},
+    "a scalar": {"probabilities": np.array(0.5)},
+    "one rank less": {"probabilities": np.array([0.5, 0.5])},
+    "fewer rows": {"probabilities": np.array([[0.1, 0.1]])},
+    "no columns": {
+        "probabilities": np.zeros((2, 0)),
+        "class_indices": np.zeros((2, 0), np.int32),
+        "labels": np.zeros((2, 0), np.object_),
+    },
+    "more columns than classes": {
+        "probabilities": np.full((2, 4), 0.1),
+        "class_indices": np.array([[0, 1, 2, 3]] * 2),
+        "labels": strings([b"a"] * 4, [b"a"] * 4),
+    },
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN.keys())
 def test_answers_that_cannot_be_right_are_refused(broken):
     with pytest.raises(ModelServerError):
-        TopK(ids=("n0", "n1", "n2")).read(outputs(**broken), 1)
+        TopK(ids=("n0", "n1", "n2"), sums_to_one=True).read(outputs(**broken), 1)
+
+
+def test_one_sigmoid_per_class_may_add_up_to_more_than_one():
+    both = outputs(probabilities=np.array([[0.9, 0.8], [1.0, 0.95]]))
+    assert [each.probability for each in TopK(ids=("a", "b", "c")).read(both, 1)] == [1.0, 0.95]
+
+
+def test_probabilities_in_bfloat16_add_up_to_a_little_more_than_one():
+    rounded = outputs(probabilities=np.array([[0.5, 0.25], [0.90625, 0.09765625]]))
+    assert len(TopK(ids=("a", "b", "c"), sums_to_one=True).read(rounded, 1)) == 2
+
+
+@pytest.mark.parametrize(
+    "shape", [(), (0,), (1, 4), (3, 4)], ids=["scalar", "no rows", "one row", "three rows"]
+)
+def test_every_output_has_a_row_for_each_image(shape):
+    check_rows({"x": np.zeros((2, 4)), "y": np.zeros(2)}, 2)
+    with pytest.raises(ModelServerError):
+        check_rows({"x": np.zeros((2, 4)), "y": np.zeros(shape)}, 2)
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [
+        np.array([[b"0.5", b"0.1"]], np.object_),
+        np.array([[1j, 0]]),
+        np.array([[True, False]]),
+        np.zeros((1, 0)),
+        np.zeros((1, (1 << 18) + 1)),
+        np.array([[np.inf, 0]]),
+    ],
+    ids=["strings", "complex", "truths", "none", "too many", "infinite"],
+)
+@pytest.mark.parametrize("softmax", [False, True])
+def test_scores_that_are_no_numbers_are_refused(scores, softmax):
+    with pytest.raises(ModelServerError):
+        Scores("y", k=2, softmax=softmax).read({"y": scores}, 0)
+
+
+def test_the_softmax_of_scores_that_are_far_apart_warns_nobody():
+    best = Scores("y", k=2, softmax=True).read({"y": np.array([[1e308, -1e308]])}, 0)
+    assert [each.probability for each in best] == [1.0, 0.0]
 
 
 def test_a_missing_output_is_refused():

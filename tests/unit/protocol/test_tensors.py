@@ -144,6 +144,45 @@ def test_unusable_messages(message):
         array_from_proto(message)
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        proto(tensor_pb2.DT_FLOAT, [1, 2], float_val=[0.5]),
+        proto(tensor_pb2.DT_FLOAT, [1 << 28, 1]),
+        proto(tensor_pb2.DT_STRING, [1, 2], string_val=[b"a"]),
+        proto(tensor_pb2.DT_STRING, [1 << 23]),
+        proto(tensor_pb2.DT_COMPLEX64, [2], scomplex_val=[0.0, 1.0, 2.0]),
+    ],
+    ids=lambda message: str(message)[:40].replace("\n", " "),
+)
+def test_who_takes_no_filled_tensors_gets_none(message):
+    with pytest.raises(ValueError, match="the message does not carry the values"):
+        array_from_proto(message, max_filled_bytes=0)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        proto(tensor_pb2.DT_FLOAT, [2], float_val=[0.5, 1.0]),
+        proto(tensor_pb2.DT_STRING, [2], string_val=[b"a", b"b"]),
+        proto(tensor_pb2.DT_COMPLEX64, [1], scomplex_val=[0.0, 1.0]),
+        proto(tensor_pb2.DT_FLOAT, [2, 0]),
+        proto(tensor_pb2.DT_STRING, [0]),
+    ],
+    ids=lambda message: str(message)[:40].replace("\n", " "),
+)
+def test_who_takes_no_filled_tensors_gets_whole_ones(message):
+    whole = array_from_proto(message, max_filled_bytes=0)
+    assert whole.tolist() == array_from_proto(message).tolist()
+
+
+def test_a_tensor_may_have_as_many_elements_as_are_allowed():
+    message = proto(tensor_pb2.DT_UINT8, [3], tensor_content=b"abc")
+    assert array_from_proto(message, max_elements=3).size == 3
+    with pytest.raises(ValueError, match="too many elements"):
+        array_from_proto(message, max_elements=2)
+
+
 def test_arrays_without_elements():
     assert empty_array("DT_HALF", (0, 3)).dtype == np.float16
     assert empty_array("DT_STRING", (0,)).dtype == np.object_
