@@ -269,7 +269,9 @@ async def _first(spec: ModelSpec, views: Sequence[View], *, fresh: bool) -> Mode
     try:
         while waiting or pending:
             if waiting:
-                pending.add(asyncio.create_task(waiting.pop().resolve(spec, fresh=fresh)))
+                task = asyncio.create_task(waiting.pop().resolve(spec, fresh=fresh))
+                task.add_done_callback(_hear)
+                pending.add(task)
             done, pending = await asyncio.wait(
                 pending,
                 timeout=_MOMENT_SECONDS if waiting else None,
@@ -284,6 +286,12 @@ async def _first(spec: ModelSpec, views: Sequence[View], *, fresh: bool) -> Mode
         for task in pending:
             task.cancel()
     raise _gravest(errors)
+
+
+def _hear(task: asyncio.Task[ModelVersion]) -> None:
+    """Whoever waited may have given up: a failure that nobody looks at would be logged."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _gravest(errors: Sequence[BaseException]) -> BaseException:

@@ -120,15 +120,9 @@ class Readiness:
         return report
 
     async def prove(self, replica: Replica) -> None:
-        """Ask one model server for a prediction of each model, whatever is believed of it.
-
-        Raises:
-            GatewayError: it does not answer.
-        """
+        """Ask one model server for a prediction of each model, whatever is thought of it."""
         for trust in self._trusts:
-            await self._predict(
-                replica, await self._catalog.resolve_at(replica, trust.readiness.name)
-            )
+            await self._proof_at(replica, trust.readiness.name)
 
     async def aclose(self) -> None:
         """Cancel proofs that are under way."""

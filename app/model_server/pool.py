@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Coroutine
 from typing import Final, Protocol
 
-from app.errors import GatewayError, ModelServerUnavailableError
+from app.errors import ModelServerUnavailableError
 from app.model_server.addresses import Address, Targets, resolve
 from app.model_server.replica import Replica, Standing
 from protocol.client import Client
@@ -68,7 +68,8 @@ class ModelServerPool:
         self._lost_at = float("-inf")
         self._listeners: list[Callable[[Replica], None]] = []
         self.prove: Callable[[Replica], Awaitable[object]] = Replica.talk
-        """Asks a replica that is suspected for a prediction; a success ends the suspicion."""
+        """Asks a replica that is suspected for a prediction, which ends the suspicion; no failure
+        is raised."""
         self.row_encoding = client_class.row_encoding
         self.reports_version = client_class.reports_version
         self.prefers_strings = client_class.prefers_strings
@@ -180,10 +181,7 @@ class ModelServerPool:
                 return
             await replica.talk()
             if replica.standing is Standing.SUSPECTED and replica.talks:
-                try:
-                    await self.prove(replica)
-                except GatewayError:
-                    continue
+                await self.prove(replica)
 
     async def _refresh_forever(self) -> None:
         while True:
