@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 import pytest
 
+from app.model_server import replica
 from tests.support.fake_model_server import FakeModelServer, FakeVersion, running_fake
 from tests.support.gateway import client_for, running_gateway, wait_until
 from tests.support.raw_http import RawConnection
@@ -163,6 +164,25 @@ def test_a_slow_model_is_504_at_the_deadline(fake, gateway, photo):
     # The system tells when a request arrived to a tick of its own clock (10 ms at most). Above: the
     # default deadline.
     assert 1.49 <= time.monotonic() - started_at < 10
+
+
+def test_a_model_server_that_hangs_is_refused_at_once_until_it_has_healed(fake, photo, monkeypatch):
+    monkeypatch.setattr(replica, "_SILENT_SECONDS", 0.0)  # its statuses go on
+    with running_gateway(fake.url) as gateway:
+        assert gateway.classify(photo).status_code == 200
+
+        def ask():
+            headers = {"X-Request-Timeout-Ms": "1200"}
+            return gateway.client.post("/classify", files={"file": photo}, headers=headers)
+
+        with fake.held():
+            assert [problem(ask()) for _ in range(3)] == [(504, "deadline-exceeded")] * 3
+            wait_until(lambda: ask().status_code == 503, "it is suspected")
+            refused = [ask() for _ in range(4)]  # a trial may be among them
+        refused = [each for each in refused if each.status_code == 503]
+        assert len(refused) >= 3
+        assert {each.headers["Retry-After"] for each in refused} == {"1"}
+        wait_until(lambda: ask().status_code == 200, "it is used again", seconds=SOON_SECONDS)
 
 
 def test_a_wait_beyond_the_deadline_is_refused_at_once(fake, photo):

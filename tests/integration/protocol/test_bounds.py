@@ -3,7 +3,7 @@
 import asyncio
 import gzip
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import aclosing, contextmanager
 
 import grpc
 import numpy as np
@@ -38,15 +38,6 @@ def rest_port(fake):
         yield int(url.rpartition(":")[2])
 
 
-@asynccontextmanager
-async def connected(client_class, port):
-    client = client_class(f"127.0.0.1:{port}")
-    try:
-        yield client
-    finally:
-        await client.aclose()
-
-
 async def card(client, spec=CARD, seconds=10):
     query = Input.of_array("query", np.zeros(1, np.int32), client)
     return await client.predict(spec, query, outputs=("card",), timeout_seconds=seconds)
@@ -65,7 +56,7 @@ async def card(client, spec=CARD, seconds=10):
 async def test_the_deadline_is_of_the_whole_call_over_rest(rest_port, how):
     with front_of(rest_port) as front:
         front.break_with(how)
-        async with connected(RestClient, front.port) as client:
+        async with aclosing(RestClient(f"127.0.0.1:{front.port}")) as client:
             async with asyncio.timeout(30):
                 with pytest.raises(CallError) as late:
                     await client.statuses("demo", timeout_seconds=0.5)
@@ -86,7 +77,7 @@ async def test_the_deadline_is_of_the_whole_call_over_rest(rest_port, how):
 )
 async def test_an_answer_over_rest_is_plain_and_bounded(fake, rest_port, reply, words):
     fake.garbage = Garbage("bounds", "model_card", rest=lambda _: reply)
-    async with connected(RestClient, rest_port) as client:
+    async with aclosing(RestClient(f"127.0.0.1:{rest_port}")) as client:
         with pytest.raises(AnswerError, match=words):
             await card(client)
         fake.garbage = None
@@ -96,7 +87,7 @@ async def test_an_answer_over_rest_is_plain_and_bounded(fake, rest_port, reply, 
 async def test_no_cookies_are_kept(fake, rest_port):
     reply = Reply(b"{}", headers={"Set-Cookie": "a=b"})
     fake.garbage = Garbage("cookies", "status", rest=lambda _: reply)
-    async with connected(RestClient, rest_port) as client:
+    async with aclosing(RestClient(f"127.0.0.1:{rest_port}")) as client:
         with pytest.raises(AnswerError):
             await client.statuses("demo", timeout_seconds=10)
         assert not client._client.cookies
@@ -114,7 +105,7 @@ def large(message):
 )
 async def test_an_answer_over_grpc_is_a_message_and_bounded(fake, garble, words):
     fake.garbage = Garbage("bounds", "model_card", grpc=garble)
-    async with connected(GrpcClient, fake.port) as client:
+    async with aclosing(GrpcClient(f"127.0.0.1:{fake.port}")) as client:
         with pytest.raises(AnswerError, match=words):
             await card(client)
         fake.garbage = None
@@ -128,7 +119,7 @@ async def test_outputs_that_nobody_asked_for_are_not_read(fake):
         return message.SerializeToString()
 
     fake.garbage = Garbage("more", "model_card", grpc=another)
-    async with connected(GrpcClient, fake.port) as client:
+    async with aclosing(GrpcClient(f"127.0.0.1:{fake.port}")) as client:
         assert list((await card(client)).outputs) == ["card"]
 
 
@@ -137,7 +128,7 @@ async def test_an_answer_of_another_version_is_none(fake):
         message.model_spec.version.value = 7
         return message.SerializeToString()
 
-    async with connected(GrpcClient, fake.port) as client:
+    async with aclosing(GrpcClient(f"127.0.0.1:{fake.port}")) as client:
         fake.garbage = Garbage("other version", "model_card", grpc=another)
         with pytest.raises(AnswerError, match="version 7 answers for version 1"):
             await card(client)
@@ -180,6 +171,6 @@ async def test_compressed_messages_are_not_unpacked():
     message.model_spec.version.value = 1
     message.outputs["card"].string_val.append(bytes(100_000_000))
     with compressing_server(message.SerializeToString()) as port:
-        async with connected(GrpcClient, port) as client:
+        async with aclosing(GrpcClient(f"127.0.0.1:{port}")) as client:
             with pytest.raises((AnswerError, CallError)):
                 await card(client)

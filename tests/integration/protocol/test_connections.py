@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import aclosing, closing, suppress
 
 import pytest
 
@@ -64,15 +64,6 @@ async def fronted(request):
         await front.stop()
 
 
-@asynccontextmanager
-async def connected(client_class, port):
-    client = client_class(f"127.0.0.1:{port}")
-    try:
-        yield client
-    finally:
-        await client.aclose()
-
-
 async def answered(client):
     """Ask until there is an answer."""
     async with asyncio.timeout(30):
@@ -87,7 +78,7 @@ async def answered(client):
 
 async def test_the_answer_of_a_restarted_server_comes_after_its_connection_is_counted(fronted):
     front, client_class = fronted
-    async with connected(client_class, front.port) as client:
+    async with aclosing(client_class(f"127.0.0.1:{front.port}")) as client:
         assert client.connections == 0
         await answered(client)
         await answered(client)
@@ -102,7 +93,7 @@ async def test_the_answer_of_a_restarted_server_comes_after_its_connection_is_co
 
 async def test_connections_beside_one_that_works_lead_to_whom_it_leads(fronted):
     front, client_class = fronted
-    async with connected(client_class, front.port) as client:
+    async with aclosing(client_class(f"127.0.0.1:{front.port}")) as client:
         await answered(client)
         for _ in range(5):
             await asyncio.gather(*(answered(client) for _ in range(8)))
@@ -117,7 +108,7 @@ async def test_connections_beside_one_that_works_lead_to_whom_it_leads(fronted):
 async def test_a_connection_that_is_never_made_does_not_count(client_class):
     with closing(socket.socket()) as nobody:
         nobody.bind(("127.0.0.1", 0))
-        async with connected(client_class, nobody.getsockname()[1]) as client:
+        async with aclosing(client_class(f"127.0.0.1:{nobody.getsockname()[1]}")) as client:
             with pytest.raises(CallError):
                 await client.statuses("demo", timeout_seconds=5)
             assert client.connections == 0
@@ -125,7 +116,7 @@ async def test_a_connection_that_is_never_made_does_not_count(client_class):
 
 async def test_a_closed_client_leaves_no_task_behind(fronted):
     front, client_class = fronted
-    async with connected(client_class, front.port) as client:
+    async with aclosing(client_class(f"127.0.0.1:{front.port}")) as client:
         await answered(client)
         assert client.connections == 1
     assert not {task for task in asyncio.all_tasks() if "ConnectionCount" in repr(task)}
