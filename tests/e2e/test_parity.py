@@ -13,9 +13,10 @@ from tests.support.pictures import encoded, photographs
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-# One of each family of preprocessing, and their input side in pixels. All others, 299 pixels
-# among them, are measured by bench.applications: a minute and more each.
-APPLICATIONS = {"MobileNetV2": 224, "ResNet50": 224, "EfficientNetB0": 224}
+# One of each kind of preprocessing outside the network (-1 to 1; BGR minus means), and their input
+# side in pixels. All others, 299 pixels among them, are measured by bench.applications: a minute
+# and more each.
+APPLICATIONS = {"MobileNetV2": 224, "ResNet50": 224}
 
 
 def spread_weights(keras, application):
@@ -47,7 +48,6 @@ def preprocessing(keras, application):
     module = {
         "MobileNetV2": "mobilenet_v2",
         "ResNet50": "resnet50",
-        "EfficientNetB0": "efficientnet",
     }[application]
     return getattr(keras.applications, module).preprocess_input
 
@@ -69,7 +69,7 @@ class Published:
     expected: dict[str, np.ndarray]
 
 
-# One fixture per application: all three in one would outlast a test's time on a slow machine.
+# One fixture per application: both in one would outlast a test's time on a slow machine.
 @pytest.fixture(scope="module", params=APPLICATIONS)
 def published(request, tmp_path_factory):
     """Publish the application from a weights file and serve it."""

@@ -8,7 +8,8 @@ from tests.support import colour_versions
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-REQUESTS_PER_SECOND = 16  # over both gateways; python -m tests.load.replicas shows it at 40
+# Over both gateways. python -m tests.load.replicas has more scenes, at 40, of minutes each.
+REQUESTS_PER_SECOND = 16
 
 
 @pytest.fixture(scope="session")
@@ -20,10 +21,8 @@ def variants(tmp_path_factory, worker_id):
 @pytest.mark.parametrize(
     ("scene", "how", "versions"),
     [
-        ("staggered", {"changes": 10, "pause_seconds": 0.5}, 2),
-        ("missing", {"changes": 4, "servers": 2}, 2),
-        ("restarted", {"changes": 2}, 1),
-        ("killed", {"seconds": 0}, 1),
+        ("staggered", {"changes": 8, "pause_seconds": 0.5}, 2),
+        ("restarted", {"changes": 1}, 1),
     ],
 )
 def test_whatever_the_replicas_do_every_request_is_answered_by_one_version(
