@@ -21,6 +21,10 @@ settings.register_profile(
 )
 settings.load_profile("any-machine")
 
+# TensorFlow leaves oneDNN off where there is no AVX-512, and then other kernels answer, with other
+# last digits and other names in error texts. Before it is imported, here and in what is started.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
 # Tests that share an expensive fixture (a trained model, a server over the fixture models) stay in
 # one worker; elsewhere a file does. Neither pytest-xdist's files nor its groups say this: groups
 # rename tests after pytest 9 has hashed their names, and are then ignored.

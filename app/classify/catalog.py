@@ -150,8 +150,10 @@ class Catalog:
 
     async def has_moved(self, replica: Replica, spec: ModelSpec, model: ModelVersion) -> bool:
         """Whether the spec does not stand for that version any more there; it is asked now."""
+        view = self._view(replica)
+        view.read_again(model)
         try:
-            return await self._view(replica).resolve(spec, fresh=True) is not model
+            return await view.resolve(spec, fresh=True) is not model
         except GatewayError:
             return True
 

@@ -138,11 +138,17 @@ class View:
             self.doubt(spec)
 
     def doubt(self, spec: ModelSpec) -> None:
-        """What is believed of the spec is wrong, or of a model that was replaced."""
+        """What is believed of the spec is wrong: what it was may be gone, and its number free."""
         belief = self._beliefs.pop(spec, None)
-        if belief is not None and belief.model is not None:
-            self._models.pop((spec.name, belief.model.version), None)
-            self._versions.forget(belief.model)
+        if belief is not None and (model := belief.model) is not None:
+            self.read_again(model)
+            self._versions.forget(model)
+            for other in [each for each, known in self._beliefs.items() if known.model is model]:
+                del self._beliefs[other]
+
+    def read_again(self, model: ModelVersion) -> None:
+        """Read that version anew when it is asked for, however short ago that was done."""
+        self._models.pop((model.name, model.version), None)
 
     def forget(self) -> None:
         """Nothing is known any more."""
@@ -174,6 +180,8 @@ class View:
             self.doubt(spec)
             self._believe(spec, None)
             raise
+        if self.last_known(spec) is not model:
+            self.doubt(spec)
         self._believe(spec, model)
         return model
 

@@ -9,7 +9,6 @@ import pytest
 
 from tests.support import fixture_models
 from tests.support.model_server import models_config, running_model_server, wait_until_available
-from tests.support.wrong_shapes import ONEDNN
 
 
 def pytest_addoption(parser):
@@ -51,9 +50,7 @@ def model_server(request, tmp_path_factory):
         "--allow_version_labels_for_unavailable_models=true",
         "--enable_reload_config",
     ]
-    # Recorded where oneDNN was on, which TensorFlow leaves off without AVX-512: its kernels have
-    # names of their own in error texts.
-    with running_model_server(directory, *flags, environment=ONEDNN) as server:
+    with running_model_server(directory, *flags) as server:
         wait_until_available(server, "mv")
         yield ServerUnderTest(server.rest_url, server.grpc_address)
 

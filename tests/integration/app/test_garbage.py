@@ -60,7 +60,8 @@ def test_connections_that_drip_for_ever_keep_no_slots(over_rest):
     over_rest.front.break_with(Break(reply=answer, end="drip"))
     with ThreadPoolExecutor() as clients:
         asked = [clients.submit(over_rest.classify) for _ in range(8)]
-    assert {each.result().status_code for each in asked} <= NAMED
+    # 429: a call is known to take its whole deadline by then.
+    assert {each.result().status_code for each in asked} <= {429, *NAMED}
     over_rest.front.break_with(None, ends=False)  # they drip on, those that come are good
     wait_until(lambda: over_rest.classify().status_code == 200, "a free slot", seconds=20)
 
