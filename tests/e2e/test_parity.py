@@ -13,10 +13,9 @@ from tests.support.pictures import encoded, photographs
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-# One of each kind of preprocessing outside the network (-1 to 1; BGR minus means), and their input
-# side in pixels. All others, 299 pixels among them, are measured by bench.applications: a minute
-# and more each.
-APPLICATIONS = {"MobileNetV2": 224, "ResNet50": 224}
+# And their input side in pixels. All others are measured by bench.applications, a minute and more
+# each, and every kind of preprocessing by tests/integration/exporter/test_preprocess.py.
+APPLICATIONS = {"MobileNetV2": 224}
 
 
 def spread_weights(keras, application):
@@ -47,7 +46,6 @@ def network_input(keras, application):
 def preprocessing(keras, application):
     module = {
         "MobileNetV2": "mobilenet_v2",
-        "ResNet50": "resnet50",
     }[application]
     return getattr(keras.applications, module).preprocess_input
 
@@ -69,7 +67,6 @@ class Published:
     expected: dict[str, np.ndarray]
 
 
-# One fixture per application: both in one would outlast a test's time on a slow machine.
 @pytest.fixture(scope="module", params=APPLICATIONS)
 def published(request, tmp_path_factory):
     """Publish the application from a weights file and serve it."""
