@@ -28,13 +28,15 @@ from tests.load.client import Answer, Client, image_request, request_bytes
 from tests.load.replica_answers import Asked, Result, Seen, judged
 from tests.load.replica_scenes import NOTHING, SCENES, Ask, Plant, Scene
 from tests.load.report import Check, conclude, exactly, table
-from tests.load.running import MODELS, stop_on_sigterm
+from tests.load.running import stop_on_sigterm
 from tests.support import colour_versions, stack
 from tests.support.colour_versions import NAME, Artifacts
 from tests.support.processes import ROOT
 from tests.support.replicas import addresses, running_replicas
 
 PROTOCOLS = ("grpc", "http")
+COLOURS = ROOT / "build" / "colours"
+"""Built once. Not among the models of the other scripts, which serve every folder there."""
 BEFORE_SECONDS = AFTER_SECONDS = 1.5
 """Load before the first and after the last change."""
 _READYZ_INTERVAL_SECONDS = 0.2
@@ -231,7 +233,7 @@ def main() -> None:
     """Run the scenes, judge."""
     options = _parser().parse_args()
     stop_on_sigterm()
-    variants = colour_versions.build(MODELS / "colours")
+    variants = colour_versions.build(COLOURS)
     how = How(
         rate=options.rate,
         servers=options.servers,
