@@ -252,7 +252,9 @@ class Catalog:
     def _view(self, replica: Replica) -> View:
         view = self._views.get(replica)
         if view is None:
-            view = self._views[replica] = View(replica, self._versions, clock=self._clock)
+            view = View(replica, self._versions, clock=self._clock)
+            if replica in self._server.replicas:  # one that is gone may still answer a last call
+                self._views[replica] = view
         return view
 
     def _forget(self, replica: Replica) -> None:

@@ -14,10 +14,7 @@ from app.classify.catalog import Catalog
 from app.classify.predictions import check_rows
 from app.classify.versions import ModelVersion
 from app.classify.view import Moment
-from app.errors import (
-    ModelError,
-    RefusedByModelServerError,
-)
+from app.errors import ModelError, RefusedByModelServerError
 from app.model_server.pool import ModelServerPool
 from app.model_server.replica import Replica
 from app.tracing import Call, Trace
@@ -124,10 +121,7 @@ class Lanes:
             )
         except ModelError as error:
             raise MovedError from error
-        before = lane.model.signature
-        if (answered.signature.image, answered.signature.question) != (
-            before.image,
-            before.question,
-        ):
+        asked_for, found = lane.model.signature, answered.signature
+        if found.image != asked_for.image or found.question != asked_for.question:
             raise MovedError
         return answered

@@ -92,9 +92,7 @@ class ModelServerPool:
     @property
     def usable(self) -> list[Replica]:
         """Those to be asked: the ones in use; if there are none, those that are worth a try."""
-        replicas = self._replicas.values()
-        in_use = [each for each in replicas if each.is_in_use]
-        return in_use or [each for each in replicas if each.is_worth_a_call]
+        return self._in_use() or [each for each in self.replicas if each.is_worth_a_call]
 
     def nobody(self) -> ModelServerUnavailableError:
         """What to say when none is usable."""
@@ -111,7 +109,7 @@ class ModelServerPool:
     def slots(self, replicas: Collection[Replica] | None = None) -> int:
         """How many calls of one kind should be in flight at most, over these or all in use."""
         if replicas is None:
-            replicas = [each for each in self._replicas.values() if each.is_in_use]
+            replicas = self._in_use()
         return max(1, len(replicas)) * self._calls_per_address
 
     def pick(self, among: Collection[Replica], *, images: int) -> Replica:
@@ -136,7 +134,7 @@ class ModelServerPool:
         Not for long after the last one was lost: who replaces it is there within moments, known to
         those who resolve the name, or on its way back since an earlier loss.
         """
-        if any(each.is_in_use for each in self._replicas.values()):
+        if self._in_use():
             return True
         waited = asyncio.get_running_loop().time() - self._lost_at
         seconds = min(timeout_seconds, _FRESH_ADDRESS_SECONDS - waited)
@@ -159,6 +157,9 @@ class ModelServerPool:
             await replica.aclose()
         self._replicas.clear()
 
+    def _in_use(self) -> list[Replica]:
+        return [each for each in self._replicas.values() if each.is_in_use]
+
     def _fell(self, replica: Replica) -> None:
         self._observer.ejected(str(replica))
         self._spawn(self._probe(replica))
@@ -169,7 +170,7 @@ class ModelServerPool:
         self._has_risen.set()
 
     def _note_loss(self) -> None:
-        if not any(each.is_in_use for each in self._replicas.values()):
+        if not self._in_use():
             self._has_risen.clear()
             self._lost_at = asyncio.get_running_loop().time()
 
@@ -192,7 +193,7 @@ class ModelServerPool:
                 pass
             self._is_stale.clear()
             await self._refresh()
-            if not any(each.is_in_use for each in self._replicas.values()):
+            if not self._in_use():
                 self._is_stale.set()  # whoever replaces them is to be found at once
             await asyncio.sleep(min(_RESOLVE_AGAIN_SECONDS, self._resolve_interval_seconds))
 
@@ -207,7 +208,8 @@ class ModelServerPool:
         for gone in self._replicas.keys() - set(addresses):
             replica = self._replicas.pop(gone)
             self._spawn(replica.retire())
-            self._note_loss()
+            if replica.is_in_use:
+                self._note_loss()
             for listener in self._listeners:
                 listener(replica)
 

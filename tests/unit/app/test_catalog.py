@@ -304,7 +304,11 @@ async def test_an_address_that_is_gone_is_forgotten():
     await bench.catalog.resolve_at(bench.replicas[1], "m")
     gone = bench.replicas.pop()
     bench.usable = bench.replicas
+    asked, two = bench.catalog.moment(gone), await bench.catalog.resolve_at(gone, "m")
     bench.gone(gone)
+    # Its last call ends later, and keeps nothing of it.
+    assert await bench.catalog.answered(gone, SERVED, two, number=2, asked=asked) is two
+    assert list(bench.catalog._views) == bench.replicas
     assert bench.catalog.current("m") == {1: 1}
     assert await bench.numbers() == {1}
 
