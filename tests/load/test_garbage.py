@@ -3,7 +3,7 @@
 import pytest
 
 from tests.load.garbage import judge
-from tests.support.garbage import Garbage
+from tests.support.garbage_kind import Garbage
 from tests.support.garbage_stack import Thrown
 
 KIND = Garbage("x", "predict")

@@ -20,7 +20,7 @@ import numpy as np
 from protocol import tensors, wire
 from protocol.messages import inference_pb2, model_pb2
 from protocol.models import State, VersionStatus
-from tests.support.garbage import Garbage
+from tests.support.garbage_kind import Garbage
 
 PREDICTION = "tensorflow.serving.PredictionService"
 MODEL = "tensorflow.serving.ModelService"

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 import numpy as np
 
 from tests.support.fake_model_server import FakeModelServer, FakeVersion
-from tests.support.garbage import Reply
+from tests.support.garbage_kind import Reply
 
 _PATH = re.compile(
     r"/v1/models/(?P<name>[^/:]+)(/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"

@@ -3,7 +3,7 @@
 values   the outputs of a prediction: the right names, the wrong numbers
 cards    what is said to be a model card
 wire     bytes that are no message, messages that lie about themselves
-breaks   connections on which HTTP itself is broken (see `broken_front`)
+breaks   connections on which HTTP itself is broken (see `garbage_breaks`)
 """
 
 from __future__ import annotations
@@ -13,51 +13,23 @@ import gzip
 import json
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cache, partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from protocol import tensors
 from protocol.messages import model_pb2, tensor_pb2
-from tests.support.broken_front import Break
+from tests.support.garbage_breaks import breaks
+from tests.support.garbage_kind import Garbage, Question, Reply
 
-Question = Literal["predict", "model_card", "metadata", "status"]
 Outputs = dict[str, Any]
 _BOMB_BYTES = 300_000_000
 
 
-@dataclass(frozen=True)
-class Reply:
-    """An answer of HTTP."""
-
-    body: bytes
-    status: int = 200
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Garbage:
-    """One kind: what becomes of the answers to one question, over the protocols that have it."""
-
-    name: str
-    question: Question
-    grpc: Callable[[Any], bytes] | None = None
-    """The message that would have been answered, to what is answered."""
-    rest: Callable[[Any], Reply] | None = None
-    """The same for the JSON document."""
-    grpc_break: Break | None = None
-    rest_break: Break | None = None
-
-    def has(self, protocol: str) -> bool:
-        parts = (self.grpc, self.grpc_break) if protocol == "grpc" else (self.rest, self.rest_break)
-        return any(part is not None for part in parts)
-
-
 def kinds(protocol: str) -> list[Garbage]:
     """All that there are over "grpc" or "rest"."""
-    every = [*_values(), *_cards(), *_grpc_wire(), *_rest_wire(), *_breaks()]
+    every = [*_values(), *_cards(), *_grpc_wire(), *_rest_wire(), *breaks()]
     return [kind for kind in every if kind.has(protocol)]
 
 
@@ -399,67 +371,3 @@ def _with_status(version: Any, answer: Any) -> Reply:
     for each in answer["model_version_status"]:
         each["version"] = version
     return _json(answer)
-
-
-# --- connections -------------------------------------------------------------------------------
-
-
-def _frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
-    """A frame of HTTP/2 (RFC 9113, section 4.1)."""
-    return (
-        len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
-    )
-
-
-_SETTINGS = _frame(4, 0, 0) + _frame(4, 1, 0)
-_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-
-
-def _breaks() -> Iterator[Garbage]:
-    for name, end in (("closes", "close"), ("resets", "reset"), ("hangs", "hang")):
-        how = Break(end=end)  # type: ignore[arg-type]  # the tuple's strings
-        yield _broken(f"the server {name}", how, how)
-    yield _broken("the server drips", Break(_SETTINGS, end="drip", drop=b"\0"), None)
-    http2 = {
-        "HTTP/1.1": b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
-        "noise": bytes(range(256)) * 4,
-        "GOAWAY": _SETTINGS + _frame(7, 0, 0, bytes(7) + b"\x02"),
-        "DATA on stream 0": _SETTINGS + _frame(0, 0, 0, b"x"),
-        "a frame of 16 MB": _SETTINGS + b"\xff\xff\xff\x00\x00\x00\x00\x00\x01",
-        "headers that are none": _SETTINGS + _frame(1, 5, 1, b"\xff" * 10),
-        "a message of 4 GB": _SETTINGS
-        + _frame(1, 4, 1, b"\x88\x5f\x10application/grpc")
-        + _frame(0, 0, 1, b"\0\xff\xff\xff\xff"),
-        "a stream that is reset": _SETTINGS + _frame(3, 0, 1, b"\0\0\0\2"),
-        "no trailers": _SETTINGS + _frame(1, 5, 1, b"\x88\x5f\x10application/grpc"),
-    }
-    for name, reply in http2.items():
-        yield _broken(f"HTTP/2: {name}", Break(reply=reply, end="hang"), None)
-    endless = _HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
-    http1 = {
-        "noise": Break(reply=bytes(range(256)) * 4),
-        "HTTP/2": Break(reply=_SETTINGS),
-        "a status that is none": Break(reply=b"HTTP/1.1 999999 OK\r\n\r\n"),
-        "a body that ends early": Break(reply=_HEAD + b"Content-Length: 1000\r\n\r\n{}"),
-        "a body that is reset": Break(reply=_HEAD + b"Content-Length: 9\r\n\r\n{}", end="reset"),
-        "a length that is none": Break(reply=_HEAD + b"Content-Length: -5\r\n\r\n{}"),
-        "two lengths": Break(reply=_HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}"),
-        "chunks that are none": Break(reply=endless + b"zz\r\n{}\r\n"),
-        "a head without end": Break(reply=b"HTTP/1.1 200 OK\r\nX: ", end="flood"),
-        "a body without end": Break(reply=_HEAD + b"\r\n", end="flood"),
-        "a head that drips": Break(reply=b"HTTP/1.1 200 OK\r\nX: ", end="drip"),
-        "a body that drips": Break(reply=_HEAD + b"Content-Length: 9999\r\n\r\n", end="drip"),
-        "chunks that drip": Break(reply=endless, end="drip", drop=b"1\r\n \r\n"),
-        "a body that hangs": Break(reply=_HEAD + b"Content-Length: 9999\r\n\r\n{", end="hang"),
-        "1xx without end": Break(
-            reply=b"HTTP/1.1 100 Continue\r\n\r\n",
-            end="drip",
-            drop=b"HTTP/1.1 102 Processing\r\n\r\n",
-        ),
-    }
-    for name, how in http1.items():
-        yield _broken(f"HTTP: {name}", None, how)
-
-
-def _broken(name: str, grpc: Break | None, rest: Break | None) -> Garbage:
-    return Garbage(name, "predict", grpc_break=grpc, rest_break=rest)

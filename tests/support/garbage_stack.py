@@ -16,7 +16,7 @@ import numpy as np
 from tests.support.broken_front import Front, front_of
 from tests.support.fake_model_server import FakeModelServer, FakeVersion, running_fake
 from tests.support.fake_rest import rest_face
-from tests.support.garbage import Garbage
+from tests.support.garbage_kind import Garbage
 from tests.support.gateway import client_for
 from tests.support.pictures import encoded
 from tests.support.processes import ROOT

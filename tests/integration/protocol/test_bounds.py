@@ -18,7 +18,7 @@ from protocol.rest_client import RestClient
 from tests.support.broken_front import Break, front_of
 from tests.support.fake_model_server import PREDICTION, FakeVersion, running_fake
 from tests.support.fake_rest import rest_face
-from tests.support.garbage import Garbage, Reply
+from tests.support.garbage_kind import Garbage, Reply
 
 pytestmark = pytest.mark.anyio
 
