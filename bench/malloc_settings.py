@@ -17,23 +17,19 @@ import argparse
 import shutil
 import statistics
 import tempfile
-import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-import grpc
 import numpy as np
 import psutil
 
 from bench.process_memory import measured
-from bench.serving_speed import PREDICT, isolated
+from bench.serving_speed import closed_loop, isolated, request_bytes
 from contract import signatures
 from protocol.blocking import BlockingClient
-from protocol.messages.inference_pb2 import PredictRequest
 from protocol.models import State
-from protocol.tensors import write_proto
 from tests.support.model_server import RunningModelServer, running_model_server
 from tests.support.processes import ROOT, wait_until
 
@@ -162,28 +158,9 @@ def resident(server: RunningModelServer) -> int:
 
 def ask(address: str, seconds: float) -> float:
     """Images per second of closed-loop clients, in this process."""
-    from concurrent import futures  # noqa: PLC0415
-
-    request = PredictRequest()
-    request.model_spec.name = _NAME
-    request.model_spec.signature_name = signatures.TOP_K
     images = np.random.default_rng(0).integers(0, 255, (_BATCH, 224, 224, 3), np.uint8)
-    write_proto(images, request.inputs[signatures.IMAGES], as_content=True)
-    body = request.SerializeToString()
-    deadline = time.monotonic() + seconds
-
-    def run(_: int) -> int:
-        with grpc.insecure_channel(address) as channel:
-            predict = channel.unary_unary(PREDICT)
-            count = 0
-            while time.monotonic() < deadline:
-                predict(body, timeout=60)
-                count += _BATCH
-            return count
-
-    started = time.monotonic()
-    with futures.ThreadPoolExecutor(_CLIENTS) as pool:
-        return sum(pool.map(run, range(_CLIENTS))) / (time.monotonic() - started)
+    body = request_bytes(_NAME, images, signatures.IMAGES, signatures.TOP_K)
+    return _BATCH * closed_loop(address, body, _CLIENTS, seconds)
 
 
 if __name__ == "__main__":

@@ -54,10 +54,13 @@ def main() -> None:
             batched(Path(directory), arguments)
 
 
-def request_bytes(name: str, images: np.ndarray, alias: str = "images") -> bytes:
+def request_bytes(
+    name: str, images: np.ndarray, alias: str = "images", signature_name: str = ""
+) -> bytes:
     """A serialized PredictRequest for one input."""
     request = PredictRequest()
     request.model_spec.name = name
+    request.model_spec.signature_name = signature_name
     write_proto(images, request.inputs[alias], as_content=True)
     return request.SerializeToString()
 
@@ -193,19 +196,24 @@ def load(address: str, clients: int, seconds: float) -> float:
 def run_clients(address: str, clients: int, seconds: float) -> float:
     """As load, in this process."""
     body = request_bytes("net", np.zeros((1, SIDE, SIDE, 3), np.uint8))
-    deadline = time.monotonic() + seconds
+    return closed_loop(address, body, clients, seconds)
+
+
+def closed_loop(address: str, body: bytes, clients: int, seconds: float) -> float:
+    """Predict calls per second of clients in threads of this process, each waiting for its own."""
+    started = time.monotonic()
 
     def run(_: int) -> int:
         with grpc.insecure_channel(address) as channel:
             predict = channel.unary_unary(PREDICT)
             count = 0
-            while time.monotonic() < deadline:
+            while time.monotonic() < started + seconds:
                 predict(body, timeout=60)
                 count += 1
             return count
 
     with futures.ThreadPoolExecutor(clients) as pool:
-        return sum(pool.map(run, range(clients))) / seconds
+        return sum(pool.map(run, range(clients))) / (time.monotonic() - started)
 
 
 def in_process_throughput(version: Path, sizes: tuple[int, ...] = (8, 16, 32)) -> tuple[int, float]:
