@@ -1,7 +1,7 @@
 """One model server at one address: its calls, and what they say about it.
 
     IN_USE ──unreachable──────────────────────────► EJECTED ──it says anything at all──► IN_USE
-       └─────no prediction, several times in a row──► SUSPECTED ──a prediction─────────► IN_USE
+       └─────no answer in time, and signs of why─────► SUSPECTED ──a prediction─────────► IN_USE
 
 Who is ejected fails every call at once, so trying costs nothing. Who is suspected costs each call
 its whole deadline, so calls are refused instead, all but a trial now and then.
@@ -123,7 +123,11 @@ class Replica:
         is_telling = is_telling and timeout_seconds >= _TELLING_TIMEOUT_SECONDS
         if is_telling:
             self._tried_at = self._loop.time()
-        answer = await self._attempt(call, spec, is_telling=is_telling)
+        try:
+            answer = await self._attempt(call, spec, is_telling=is_telling)
+        except DeadlineExceededError:
+            self._timeouts += is_telling
+            raise
         self._timeouts = 0
         self._predicted_at = self._loop.time()
         self._rise()
@@ -131,15 +135,15 @@ class Replica:
 
     async def metadata(self, spec: ModelSpec, *, timeout_seconds: float) -> Metadata:
         """See `Client.metadata`."""
-        return await self._attempt(
-            self._client.metadata(spec, timeout_seconds=timeout_seconds), spec
-        )
+        call = self._client.metadata(spec, timeout_seconds=timeout_seconds)
+        is_telling = timeout_seconds >= _TELLING_TIMEOUT_SECONDS
+        return await self._attempt(call, spec, is_telling=is_telling)
 
     async def statuses(self, name: str, *, timeout_seconds: float) -> list[VersionStatus]:
         """See `Client.statuses`."""
-        return await self._attempt(
-            self._client.statuses(name, timeout_seconds=timeout_seconds), ModelSpec(name)
-        )
+        call = self._client.statuses(name, timeout_seconds=timeout_seconds)
+        is_telling = timeout_seconds >= _TELLING_TIMEOUT_SECONDS
+        return await self._attempt(call, ModelSpec(name), is_telling=is_telling)
 
     async def talk(self) -> None:
         """Find out whether the server says anything at all; who was ejected is in use then."""
@@ -169,9 +173,7 @@ class Replica:
     def __str__(self) -> str:
         return str(self.address)
 
-    async def _attempt(
-        self, call: Awaitable[_T], spec: ModelSpec, *, is_telling: bool = False
-    ) -> _T:
+    async def _attempt(self, call: Awaitable[_T], spec: ModelSpec, *, is_telling: bool) -> _T:
         self.in_flight += 1
         try:
             answer = await call
@@ -192,17 +194,22 @@ class Replica:
         if isinstance(error, ModelServerUnavailableError):
             self.talks = False
             self._fall(Standing.EJECTED)
-        elif isinstance(error, DeadlineExceededError) and is_telling:
-            self._timeouts += 1
-            if self._timeouts >= _TIMEOUTS_UNTIL_SUSPECTED and self._inquiry is None:
-                self._inquiry = asyncio.create_task(self._inquire())
+        elif is_telling and isinstance(error, DeadlineExceededError) and self._inquiry is None:
+            self._inquiry = asyncio.create_task(self._inquire())
+
+    @property
+    def _is_often_late(self) -> bool:
+        return self._timeouts >= _TIMEOUTS_UNTIL_SUSPECTED
+
+    @property
+    def _is_silent(self) -> bool:
+        return self._loop.time() - self._predicted_at >= _SILENT_SECONDS
 
     async def _inquire(self) -> None:
-        """Tell a hung process from one that has too much to do."""
+        """Tell a hung process from one that has too much to do: two of three signs are enough."""
         await self.talk()
         self._inquiry = None
-        is_silent = self._loop.time() - self._predicted_at >= _SILENT_SECONDS
-        if self._timeouts >= _TIMEOUTS_UNTIL_SUSPECTED and (is_silent or not self.talks):
+        if self._is_often_late + self._is_silent + (not self.talks) > 1:
             self._fall(Standing.SUSPECTED)
 
     def _talked(self) -> None:

@@ -205,6 +205,19 @@ async def test_a_hung_server_is_suspected_and_then_refuses_at_once():
     await bench.pool.aclose()
 
 
+async def test_a_server_that_hangs_before_anything_is_predicted_is_suspected_too(monkeypatch):
+    """After a pause nothing is known for certain: requests wait for a status, and for nothing."""
+    monkeypatch.setattr(replica_module, "_SILENT_SECONDS", 0.0)
+    bench = Bench(fixed=(A,))
+    await bench.pool.start()
+    bench.servers["a"].status_error = SLOW
+    with pytest.raises(DeadlineExceededError):
+        await bench.pool._replicas[A].statuses("m", timeout_seconds=2.0)
+    await until(lambda: bench.standing("a") is Standing.SUSPECTED)
+    assert bench.pool.usable == []
+    await bench.pool.aclose()
+
+
 async def test_a_suspect_that_talks_is_tried_now_and_then_and_a_prediction_clears_it(monkeypatch):
     monkeypatch.setattr(replica_module, "_SILENT_SECONDS", 0.0)
     monkeypatch.setattr(replica_module, "_TRIAL_SECONDS", 0.05)
