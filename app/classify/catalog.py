@@ -95,8 +95,8 @@ class Catalog:
         view = self._view(replica)
         if (label := self._first_labels.get(name)) is not None:
             with suppress(ModelVersionNotFoundError, ModelNotReadyError):  # the served one then
-                return await view.resolve(ModelSpec(name, version_label=label), fresh=True)
-        return await view.resolve(ModelSpec(name), fresh=True)
+                return await view.resolve_again(ModelSpec(name, version_label=label))
+        return await view.resolve_again(ModelSpec(name))
 
     async def version(self, name: str, number: int) -> ModelVersion:
         """That very version, from whoever has it.
@@ -150,10 +150,8 @@ class Catalog:
 
     async def has_moved(self, replica: Replica, spec: ModelSpec, model: ModelVersion) -> bool:
         """Whether the spec does not stand for that version any more there; it is asked now."""
-        view = self._view(replica)
-        view.read_again(model)
         try:
-            return await view.resolve(spec, fresh=True) is not model
+            return await self._view(replica).resolve_again(spec) is not model
         except GatewayError:
             return True
 
@@ -162,7 +160,7 @@ class Catalog:
         view = self._view(replica)
         view.doubt(spec)
         with suppress(GatewayError):
-            await view.resolve(spec, fresh=True)
+            await view.resolve_again(spec)
 
     def note_answer(self, spec: ModelSpec, model: ModelVersion) -> None:
         """A request for the spec was answered, by this version and with good numbers."""

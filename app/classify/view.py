@@ -12,6 +12,7 @@ behind the next one may be another process with other models.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -66,6 +67,8 @@ class View:
         self._models: dict[tuple[str, int], _Known] = {}
         self._lookups: dict[ModelSpec, asyncio.Task[ModelVersion]] = {}
         self._connections = replica.connections
+        self._doubted_at = -math.inf
+        """What was read before is read again."""
 
     def serves(self, spec: ModelSpec, model: ModelVersion) -> bool:
         """Whether that is what the spec stands for here, as far as is known."""
@@ -104,6 +107,19 @@ class View:
             return belief.model
         return await asyncio.shield(lookup)
 
+    async def resolve_again(self, spec: ModelSpec) -> ModelVersion:
+        """What the spec stands for, by a lookup that begins now.
+
+        The answer to one that is under way may be of before what has just been found out.
+
+        Raises:
+            GatewayError: as `resolve`.
+        """
+        self._doubted_at = self._clock()
+        if (under_way := self._lookups.get(spec)) is not None:
+            await asyncio.wait((under_way,))
+        return await asyncio.shield(self.look_up(spec))
+
     def look_up(self, spec: ModelSpec) -> asyncio.Task[ModelVersion]:
         """One lookup for everybody who needs it; a waiter that gives up does not end it."""
         task = self._lookups.get(spec)
@@ -141,14 +157,10 @@ class View:
         """What is believed of the spec is wrong: what it was may be gone, and its number free."""
         belief = self._beliefs.pop(spec, None)
         if belief is not None and (model := belief.model) is not None:
-            self.read_again(model)
+            self._doubted_at = self._clock()
             self._versions.forget(model)
             for other in [each for each, known in self._beliefs.items() if known.model is model]:
                 del self._beliefs[other]
-
-    def read_again(self, model: ModelVersion) -> None:
-        """Read that version anew when it is asked for, however short ago that was done."""
-        self._models.pop((model.name, model.version), None)
 
     def forget(self) -> None:
         """Nothing is known any more."""
@@ -219,8 +231,9 @@ class View:
     def _read_just_now(self, name: str, number: int) -> ModelVersion | None:
         self._check_connection()
         known = self._models.get((name, number))
-        is_fresh = known is not None and self._clock() - known.seen_at < _FRESH_SECONDS
-        return known.model if known is not None and is_fresh else None
+        if known is None or known.seen_at <= self._doubted_at:
+            return None
+        return known.model if self._clock() - known.seen_at < _FRESH_SECONDS else None
 
     def _believe(self, spec: ModelSpec, model: ModelVersion | None) -> None:
         if len(self._beliefs) >= _MAX_KNOWN:  # whoever asks may invent names

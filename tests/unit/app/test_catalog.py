@@ -200,6 +200,40 @@ async def test_what_stands_under_a_number_again_is_read_again():
     assert bench.catalog.serving(SERVED, first) == []
 
 
+class Late(Replica):
+    """Its cards are on their way until they are let through."""
+
+    def __init__(self, versions):
+        super().__init__(versions)
+        self.way = asyncio.Event()
+        self.way.set()
+
+    async def predict(self, spec, *_, **__):
+        answer = await super().predict(spec)
+        await self.way.wait()
+        return answer
+
+
+@pytest.mark.parametrize("changed", [{1: DAY(1), 2: DAY(3)}, {1: DAY(1), 3: DAY(3)}])
+async def test_what_a_refusal_says_is_not_held_against_an_answer_of_before(changed):
+    replica = Late({1: DAY(1), 2: DAY(2)})
+    bench = Bench(replica)
+    model = await bench.catalog.resolve(SERVED)
+    bench.now += 1.5
+    replica.way.clear()
+    await bench.catalog.resolve(SERVED)  # looks it up in passing
+    await bench.settle()
+    replica.versions = changed
+    refused = [
+        asyncio.create_task(bench.catalog.has_moved(replica, SERVED, model)) for _ in range(3)
+    ]
+    await bench.settle()
+    replica.way.set()
+    assert await asyncio.gather(*refused) == [True, True, True]
+    assert replica.calls["metadata"] == 3  # the first, the one under way, one for all three
+    assert bench.catalog.serving(SERVED, model) == []
+
+
 async def test_nothing_is_believed_of_a_process_that_is_gone():
     replica = Replica({1: DAY(1)})
     bench = Bench(replica)
