@@ -25,12 +25,18 @@ from app.classify.image_signature import ImageSignature
 from app.classify.lanes import Lane, LaneAnswer, LaneRow, MovedError
 from app.classify.versions import ModelVersion
 from app.decode.job import Decoded
-from app.errors import ModelNotReadyError, ModelServerUnavailableError
+from app.errors import (
+    ModelNotReadyError,
+    ModelServerUnavailableError,
+    RefusedByModelServerError,
+)
 from app.model_server.pool import ModelServerPool
 from protocol.models import ModelSpec
 
 _ATTEMPTS: Final = 8
 """Each is lost to a swap only, or to an address that is gone: versions change in seconds."""
+_MAX_REFUSALS: Final = 2
+"""A version may be replaced and come back before it is known who refused."""
 _MAX_FAILURES: Final = 3
 """So many addresses may be found gone by one image: what kills model servers must not go round."""
 
@@ -131,7 +137,7 @@ class Inference:
 
     async def _infer(self, photo: Photo, rendered: _Rendered | None) -> Outcome:
         """Ask until an address answers that still serves the version the image was decoded for."""
-        failures = 0
+        failures = refusals = 0
         for _ in range(_ATTEMPTS):
             try:
                 model = await self._catalog.resolve(photo.spec)
@@ -140,6 +146,10 @@ class Inference:
                 return await self._ask(photo, model, rendered.decoded)
             except MovedError:
                 continue
+            except RefusedByModelServerError:
+                refusals += 1
+                if refusals >= _MAX_REFUSALS or photo.is_mirrored or not self._server.may_retry():
+                    raise
             except ModelServerUnavailableError:
                 failures += 1
                 if photo.is_mirrored or not await self._may_retry(photo, failures):

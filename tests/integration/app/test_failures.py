@@ -110,14 +110,14 @@ def test_a_lost_address_costs_no_request_while_another_answers(photo):
     [
         (grpc.StatusCode.INTERNAL, (502, "model-server-error"), 1),
         (grpc.StatusCode.UNKNOWN, (502, "model-server-error"), 1),
-        (grpc.StatusCode.INVALID_ARGUMENT, (502, "refused-by-model-server"), 1),
+        (grpc.StatusCode.INVALID_ARGUMENT, (502, "refused-by-model-server"), 2),
         (grpc.StatusCode.RESOURCE_EXHAUSTED, (429, "overloaded"), 1),
         (grpc.StatusCode.UNAVAILABLE, (503, "model-server-unavailable"), 2),
         (grpc.StatusCode.DEADLINE_EXCEEDED, (504, "deadline-exceeded"), 1),
     ],
     ids=lambda value: getattr(value, "name", None),
 )
-def test_each_failure_has_its_problem_and_only_unavailable_is_retried(
+def test_each_failure_has_its_problem_and_only_two_are_retried(
     fake, gateway, photo, code, expected, calls
 ):
     fake.models["demo"][1].fault = (code, "/models/secret.pb line 3")
@@ -126,6 +126,14 @@ def test_each_failure_has_its_problem_and_only_unavailable_is_retried(
     assert ("Retry-After" in response.headers) == (expected[0] in {429, 503})
     assert "secret" not in response.text
     assert fake.calls["predict"] == calls
+
+
+def test_a_refusal_by_a_version_that_is_gone_by_then_loses_nothing(fake, gateway, photo):
+    version = fake.models["demo"][1]
+    faults = iter([(grpc.StatusCode.INVALID_ARGUMENT, "another size")])
+    fake.before_predict = lambda: setattr(version, "fault", next(faults, None))
+    assert gateway.classify(photo).status_code == 200
+    assert fake.calls["predict"] == 2
 
 
 def test_refused_files_of_a_batch_are_counted_as_refused_requests_are(fake, gateway, photo):
