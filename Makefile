@@ -22,13 +22,14 @@ GRPC_PORT ?= 8500
 REST_PORT ?= 8501
 
 # make test: ARGS="-k name" narrows it, JOBS=1 runs it in one process, COVERAGE=1 measures branches
-# and holds them against the bar in pyproject.toml.
-JOBS ?= 2
+# and holds them against the bar in pyproject.toml. Tests wait for servers as much as they compute: one
+# more than a machine of two cores has is a quarter faster.
+JOBS ?= 3
 ARGS ?=
 COVERAGE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo torch test test-docker lint format lock docs clean
+.PHONY: help run demo torch test test-docker test-images lint format lock docs clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
@@ -49,6 +50,9 @@ test: $(VENV)/.dev ## Run the tests; ARGS="..." goes to pytest
 
 test-docker: $(VENV)/.dev ## Build the images and test them on a Docker engine; ARGS="--require-docker"
 	$(BIN)/python -m pytest -m docker tests/docker $(ARGS)
+
+test-images: $(VENV)/.dev ## Build the images that test-docker tests, ahead of it
+	$(BIN)/python -m tests.docker.building
 
 # Each extra declares what its packages import, and no more. (The embedded server is no REST client.)
 DEPTRY = $(BIN)/deptry --no-ansi

@@ -1,4 +1,7 @@
-"""Builds the images under test, from the real base or from the stand-in."""
+"""Builds the images under test, from the real base or from the stand-in.
+
+python -m tests.docker.building     builds them ahead of the tests, which then find them
+"""
 
 import os
 import subprocess
@@ -79,3 +82,8 @@ def build(
     # Yesterday's images, which today's tags have left.
     client.images.prune({"dangling": True, "label": [f"{key}={_MARK[key]}" for key in _MARK]})
     return tags
+
+
+if __name__ == "__main__":
+    engine = docker.from_env(timeout=900)
+    sys.stdout.write("\n".join(build(engine, base_image(engine)).values()) + "\n")

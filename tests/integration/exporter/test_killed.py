@@ -14,7 +14,7 @@ import pytest
 from exporter.store import manifest, publish, version_numbers
 from tests.support.processes import ROOT, wait_until
 
-KILLS = 20
+KILLS = 12
 STAGE_AND_DIE = """
 import os, sys
 from pathlib import Path
@@ -103,7 +103,7 @@ def staging(model_path):
 
 
 @pytest.mark.slow
-def test_twenty_kills_leave_no_partial_version(exports):
+def test_a_dozen_kills_leave_no_partial_version(exports):
     moments = random.Random(31)  # noqa: S311 - repeatable moments, no secrets
     model_path = exports.model_path
     status, seconds, seconds_of_writing = exports.run()
