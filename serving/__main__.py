@@ -45,7 +45,7 @@ def main() -> int:
 
 def _serve(chosen: Options) -> int:
     # TensorFlow imports Keras 3 with itself, unless told that Keras 2 is wanted, which is not here:
-    # a third of the start and 76 MB, for a package that a model server never uses.
+    # a quarter of the start and 76 MB, for a package that a model server never uses.
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     # Blocked before any thread starts, so that only the main thread, in sigwait, gets them.
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
