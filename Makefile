@@ -22,8 +22,8 @@ GRPC_PORT ?= 8500
 REST_PORT ?= 8501
 
 # make test: ARGS="-k name" narrows it, JOBS=1 runs it in one process, COVERAGE=1 measures branches
-# and holds them against the bar in pyproject.toml. Tests wait for servers as much as they compute: one
-# more than a machine of two cores has is a quarter faster.
+# and holds them against the bar in pyproject.toml. Many tests wait for servers: two workers do not
+# keep two cores busy.
 JOBS ?= 3
 ARGS ?=
 COVERAGE ?=
