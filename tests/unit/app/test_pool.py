@@ -1,117 +1,18 @@
-"""The pool and its replicas: who is picked, who is out of use, whose name moves."""
+"""The pool and its addresses: who is picked, who is gone and comes back, whose name moves."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import nullcontext, suppress
 
 import pytest
 
-from app.errors import DeadlineExceededError, GatewayError, ModelServerUnavailableError
+from app.errors import ModelServerUnavailableError
 from app.model_server import pool as pool_module
-from app.model_server import replica as replica_module
-from app.model_server.addresses import Address, Targets
-from app.model_server.pool import ModelServerPool
+from app.model_server.addresses import Address
 from app.model_server.replica import Standing
-from protocol.client import CallError, Client, Input
-from protocol.codes import Code
-from protocol.models import ModelSpec
+from tests.support.pool_bench import GONE, UNKNOWN, A, B, Bench, C, until
 
 pytestmark = pytest.mark.anyio
-
-A, B, C = (Address(name, 1) for name in "abc")
-GONE = CallError(Code.UNAVAILABLE, "gone")
-SLOW = CallError(Code.DEADLINE_EXCEEDED, "slow")
-UNKNOWN = CallError(Code.NOT_FOUND, "no such model")
-
-
-class Server:
-    """A client of a model server that answers as it is told."""
-
-    connections = 1
-
-    def __init__(self, host: str, log: list[str]) -> None:
-        self.host, self.log = host, log
-        self.error: Exception | None = None
-        self.status_error: Exception | None = UNKNOWN
-        self.is_closed = False
-        self.gate: asyncio.Event | None = None
-
-    async def statuses(self, _: str, *, timeout_seconds: float) -> list[object]:
-        assert timeout_seconds > 0
-        if self.status_error is not None:
-            raise self.status_error
-        return []
-
-    async def predict(self, *_: object, timeout_seconds: float, **__: object) -> str:
-        assert timeout_seconds > 0
-        self.log.append(self.host)
-        if self.gate is not None:
-            await self.gate.wait()
-        if self.error is not None:
-            raise self.error
-        return "prediction"
-
-    async def aclose(self) -> None:
-        self.is_closed = True
-
-
-class Observer:
-    def __init__(self) -> None:
-        self.retries, self.ejections = 0, []
-
-    def retried(self) -> None:
-        self.retries += 1
-
-    def ejected(self, address: str) -> None:
-        self.ejections.append(address)
-
-
-class Bench:
-    def __init__(self, *, fixed=(), names=(), interval=0.01) -> None:
-        self.log: list[str] = []
-        self.servers: dict[str, Server] = {}
-        self.observer = Observer()
-        self.pool = ModelServerPool(
-            Targets("grpc", fixed, names),
-            self._client(),
-            calls_per_address=2,
-            observer=self.observer,
-            resolve_interval_seconds=interval,
-        )
-
-    def _client(self) -> type[Client]:
-        """What the pool calls with an address to get a client for it."""
-
-        class Connecting:
-            reports_version, prefers_strings = True, False
-            row_encoding = "content"
-
-            def __new__(cls, address: str) -> Server:
-                host = address.partition(":")[0]
-                return self.servers.setdefault(host, Server(host, self.log))
-
-        return Connecting
-
-    async def ask(self, seconds: float = 5.0, *, is_telling: bool = True) -> None:
-        pixels = Input("x", "uint8", (1,), [b"x"])
-        await self.pool.pick(self.pool.usable, images=1).predict(
-            ModelSpec("m"), pixels, outputs=("y",), timeout_seconds=seconds, is_telling=is_telling
-        )
-
-    async def fail(self, times: int = 1, **arguments) -> None:
-        for _ in range(times):
-            with pytest.raises(GatewayError):
-                await self.ask(**arguments)
-
-    def standing(self, host: str) -> Standing:
-        return self.pool._replicas[Address(host, 1)].standing
-
-
-async def until(claim: Callable[[], bool]) -> None:
-    while not claim():  # noqa: ASYNC110 - the claims are about several objects
-        await asyncio.sleep(0.005)
 
 
 @pytest.fixture
@@ -193,121 +94,12 @@ async def test_a_probe_brings_an_address_back(monkeypatch):
     await bench.pool.aclose()
 
 
-async def test_a_hung_server_is_suspected_and_then_refuses_at_once():
-    bench = Bench(fixed=(A,))
-    await bench.pool.start()
-    bench.servers["a"].error = bench.servers["a"].status_error = SLOW
-    await bench.fail(3)
-    await until(lambda: bench.standing("a") is Standing.SUSPECTED)
-    assert bench.pool.usable == []
-    assert "does not answer" in bench.pool.nobody().detail
-    assert bench.observer.ejections == ["a:1"]
-    await bench.pool.aclose()
-
-
-async def test_a_server_that_hangs_before_anything_is_predicted_is_suspected_too(monkeypatch):
-    """After a pause nothing is known for certain: requests wait for a status, and for nothing."""
-    monkeypatch.setattr(replica_module, "_SILENT_SECONDS", 0.0)
-    bench = Bench(fixed=(A,))
-    await bench.pool.start()
-    bench.servers["a"].status_error = SLOW
-    with pytest.raises(DeadlineExceededError):
-        await bench.pool._replicas[A].statuses("m", timeout_seconds=2.0)
-    await until(lambda: bench.standing("a") is Standing.SUSPECTED)
-    assert bench.pool.usable == []
-    await bench.pool.aclose()
-
-
-async def test_a_suspect_that_talks_is_tried_now_and_then_and_a_prediction_clears_it(monkeypatch):
-    monkeypatch.setattr(replica_module, "_SILENT_SECONDS", 0.0)
-    monkeypatch.setattr(replica_module, "_TRIAL_SECONDS", 0.05)
-    bench = Bench(fixed=(A,))
-    await bench.pool.start()
-    bench.servers["a"].error = SLOW  # predictions hang, statuses do not
-    await bench.fail(3)
-    await until(lambda: bench.standing("a") is Standing.SUSPECTED)
-    await until(lambda: bench.pool.usable != [])
-    await bench.fail()
-    assert bench.pool.usable == []  # that was the trial
-    await until(lambda: bench.pool.usable != [])
-    bench.servers["a"].error = None
-    await bench.ask()
-    assert bench.standing("a") is Standing.IN_USE
-    await bench.pool.aclose()
-
-
-async def test_a_suspect_is_proved_without_any_traffic(monkeypatch):
-    monkeypatch.setattr(pool_module, "_PROBE_INTERVAL_SECONDS", 0.01)
-    bench = Bench(fixed=(A, B))
-    await bench.pool.start()
-    suspect = bench.pool._replicas[A]
-    bench.servers["a"].error = bench.servers["a"].status_error = SLOW
-
-    async def prove(replica):
-        assert replica is suspect
-        pixels = Input("x", "uint8", (1,), [b"x"])
-        with suppress(GatewayError):
-            await replica.predict(ModelSpec("m"), pixels, outputs=(), timeout_seconds=5.0)
-
-    bench.pool.prove = prove
-    while bench.standing("a") is Standing.IN_USE:
-        bench.servers["b"].last_call = 0
-        await asyncio.gather(bench.ask(), bench.ask(), return_exceptions=True)
-        await asyncio.sleep(0)
-    bench.servers["a"].status_error = UNKNOWN
-    await asyncio.sleep(0.05)
-    assert bench.standing("a") is Standing.SUSPECTED  # it talks, and still predicts nothing
-    bench.servers["a"].error = None
-    await until(lambda: bench.standing("a") is Standing.IN_USE)
-    await bench.pool.aclose()
-
-
-@pytest.mark.parametrize(
-    "arguments", [{"seconds": 0.5}, {"is_telling": False}], ids=["short", "for nobody"]
-)
-async def test_deadlines_that_say_nothing_are_not_held_against_an_address(arguments):
-    bench = Bench(fixed=(A,))
-    await bench.pool.start()
-    bench.servers["a"].error = bench.servers["a"].status_error = SLOW
-    await bench.fail(6, **arguments)
-    for _ in range(5):
-        await asyncio.sleep(0)
-    assert bench.standing("a") is Standing.IN_USE
-    await bench.pool.aclose()
-
-
 async def test_an_address_that_nobody_reaches_is_ejected_whoever_asked():
     bench = Bench(fixed=(A, B))
     await bench.pool.start()
     bench.servers["a"].error = GONE
     await bench.fail(is_telling=False)
     assert bench.observer.ejections == ["a:1"]
-    await bench.pool.aclose()
-
-
-async def test_an_address_that_is_slow_but_talks_is_busy_and_stays():
-    bench = Bench(fixed=(A,))
-    await bench.pool.start()
-    bench.servers["a"].error = SLOW
-    for _ in range(4):
-        await bench.fail()
-        for _ in range(5):
-            await asyncio.sleep(0)
-    assert bench.standing("a") is Standing.IN_USE
-    await bench.pool.aclose()
-
-
-async def test_an_answer_in_between_takes_the_missed_deadlines_back():
-    bench = Bench(fixed=(A,))
-    await bench.pool.start()
-    bench.servers["a"].status_error = SLOW
-    for error in (SLOW, SLOW, None, SLOW, SLOW):
-        bench.servers["a"].error = error
-        with pytest.raises(DeadlineExceededError) if error else nullcontext():
-            await bench.ask()
-    for _ in range(5):
-        await asyncio.sleep(0)
-    assert bench.standing("a") is Standing.IN_USE
     await bench.pool.aclose()
 
 
