@@ -2,7 +2,7 @@
 
     resolve version ─► decode for its image spec ─► batcher ─► check who answered ─► outcome
     ▲                                                          │
-    └── nobody serves it any more, or who did is gone ─────────┘
+    └── nobody serves it any more, who did is gone, or refuses ┘
 
 An outcome holds all classes that the version answers, so that requests which want different numbers
 of them can share it. Whoever gives outcomes is a `Source`; sources stand one before the other:

@@ -108,7 +108,7 @@ class View:
         return await asyncio.shield(lookup)
 
     async def resolve_again(self, spec: ModelSpec) -> ModelVersion:
-        """What the spec stands for, by a lookup that begins now.
+        """What the spec stands for, by a lookup that begins after this call.
 
         The answer to one that is under way may be of before what has just been found out.
 
