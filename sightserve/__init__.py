@@ -1,0 +1,1 @@
+"""Sightserve for those who call it: the client, and the command `sightserve`."""

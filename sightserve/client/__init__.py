@@ -1,0 +1,1 @@
+"""The client: photos in, labels out, over HTTP."""
