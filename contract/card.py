@@ -88,10 +88,15 @@ class ModelCard(_Part):
 
     schema_version: Literal[1] = 1
     model_name: str = Field(min_length=1)
+    """The name under which it was published."""
     task: Task = "single_label"
+    """Whether probabilities sum to 1, or each class stands for itself."""
     classes: tuple[ClassInfo, ...] = Field(min_length=1)
+    """In order of index."""
     k: int = Field(ge=1)
+    """How many classes `top_k` answers."""
     image: ImageSpec
+    """What becomes of a photo before the network sees it."""
     preprocess: str = "none"
     """What the graph does to uint8 pixels before the network: none, tf, torch, caffe, rescale, or
     figures such as `mean=127,scale=128`."""
@@ -100,15 +105,20 @@ class ModelCard(_Part):
     precision: str = "float32"
     """The coarsest type that the source computes in."""
     is_frozen: bool = True
+    """The weights are constants of the graph."""
     is_compiled: bool = False
     """XLA compiles the graph on the model server, once per batch size."""
     tflite: TfLite | None = None
+    """`model.tflite` beside the version, if there is one."""
     source: Source
     frameworks: dict[str, str] = Field(default_factory=dict)
     """Versions by name, for example {"tensorflow": "2.20.0", "keras": "3.15.1"}."""
     evaluation: Evaluation | None = None
+    """On labelled images, if there were any at export."""
     parity: Parity | None = None
+    """How close the version is to its source."""
     exported_at: AwareDatetime
+    """When, in UTC."""
 
     @model_validator(mode="after")
     def _classes_are_numbered_and_cover_k(self) -> Self:
