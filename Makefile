@@ -67,6 +67,8 @@ lint: $(VENV)/.dev ## Check style, types, layers, dependencies and generated fil
 	$(DEPTRY) serving protocol $(OTHER_EXTRAS) gateway,otel,exporter,onnx,torch,plots,sign,dev --per-rule-ignores DEP004=httpx
 	$(BIN)/python scripts/generate_messages.py --check
 	$(BIN)/python scripts/generate_configuration.py --check
+	$(BIN)/python scripts/generate_signatures.py --check
+	$(MAKE) --no-print-directory docs
 
 format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff check --fix .
@@ -88,8 +90,11 @@ lock: $(VENV)/.dev ## Write the lock files again from pyproject.toml; UPGRADE=1 
 	$(LOCK) -c requirements/dev.lock $(TENSORFLOW) --extra gateway --extra exporter --extra serving \
 	-o requirements/run.lock
 
+docs: $(VENV)/.dev ## Build the documentation as a site, in site/; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir site
+
 clean: ## Remove the environment, caches and published models
-	rm -rf $(VENV) $(MODELS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* build
+	rm -rf $(VENV) $(MODELS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* build site
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "make: Python 3.11, 3.12 or 3.13 is needed and none was found;" \
@@ -97,15 +102,23 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "make: $(PYTHON) could not create a virtual" \
 	"environment; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 
+# .venv/bin/sightserve is this checkout's command, as pip would install it from a wheel.
+define COMMAND
+printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s/python" -m sightserve "$$@"\n' "$(CURDIR)" "$(abspath $(BIN))" \
+	> $(BIN)/sightserve && chmod +x $(BIN)/sightserve
+endef
+
 # --no-deps: the locks are complete, and tensorflow-serving-api would pull a second TensorFlow in.
 $(VENV)/.run: requirements/run.lock | $(VENV)/bin/python
-	@echo "Installing what the servers and the exporter need (about 300 MB, once) ..."
+	@echo "Installing what the servers and the exporter need (about 400 MB to fetch, once) ..."
 	@$(PIP) install --quiet --require-hashes --no-deps -r $<
+	@$(COMMAND)
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.lock | $(VENV)/bin/python
-	@echo "Installing what the tests need (about 650 MB, once) ..."
+	@echo "Installing what the tests need (about 700 MB to fetch, once) ..."
 	@$(PIP) install --quiet --require-hashes --no-deps -r $<
+	@$(COMMAND)
 	@touch $@ $(VENV)/.run
 
 # Apart from the rest: on Linux PyTorch's wheel brings CUDA along, and it must never meet TensorFlow.
