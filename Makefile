@@ -10,7 +10,7 @@ BIN = $(VENV)/bin
 export PYTHONNOUSERSITE = 1
 PIP = $(BIN)/python -m pip --disable-pip-version-check
 
-# make run: which model, where. MODEL unset means: what models/ holds, else MobileNetV2.
+# make run: which models, where. MODEL unset means: all that models/ holds, else MobileNetV2.
 MODEL ?=
 WEIGHTS ?=
 MODELS ?= models
@@ -35,9 +35,9 @@ help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
 	while IFS="$$(printf '\t')" read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
 
-run: $(VENV)/.run ## Serve a model: MODEL=digits|MobileNetV2|ResNet50|..., WEIGHTS=FILE, PORT=8000
-	@$(BIN)/python -m scripts.run --model "$(MODEL)" --weights "$(WEIGHTS)" --models "$(MODELS)" \
-	--host "$(HOST)" --port $(PORT) --grpc-port $(GRPC_PORT) --rest-port $(REST_PORT)
+run: $(VENV)/.run ## Serve a model: MODEL=digits|MobileNetV2|flowers.keras|..., WEIGHTS=FILE, PORT=8000
+	@SIGHTSERVE_STARTED_BY=make $(BIN)/python -m sightserve serve $(MODEL) --weights "$(WEIGHTS)" \
+	--models "$(MODELS)" --host "$(HOST)" --port $(PORT) --grpc-port $(GRPC_PORT) --rest-port $(REST_PORT)
 
 demo: $(VENV)/.run ## Train and publish the handwritten-digits model
 	@$(BIN)/python -m exporter demo --base-path "$(MODELS)"

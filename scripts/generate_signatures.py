@@ -89,7 +89,8 @@ def _section(model: type[BaseModel]) -> str:
 
 def _row(model: type[BaseModel], name: str, field: FieldInfo) -> str:
     default = "(required)" if field.is_required() else _default(field)
-    return f"| `{name}` | {_type(field.annotation)} | {default} | {field.description or _meaning(model, name)} |\n"
+    meaning = field.description or _meaning(model, name)
+    return f"| `{name}` | {_type(field.annotation)} | {default} | {meaning} |\n"
 
 
 def _default(field: FieldInfo) -> str:

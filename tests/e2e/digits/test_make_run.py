@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 def supervisor(models, ports):
     return [
-        sys.executable, "-m", "scripts.run", "--model", "digits", "--models", str(models),
+        sys.executable, "-m", "sightserve", "serve", "digits", "--models", str(models),
         "--port", str(ports[0]), "--grpc-port", str(ports[1]), "--rest-port", str(ports[2]),
     ]  # fmt: skip
 

@@ -1,0 +1,115 @@
+"""What the words after `serve` are: files, folders, names."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from sightserve.serve.errors import TargetError
+
+Kind = Literal["published", "digits", "application", "keras", "saved-model", "onnx", "torch"]
+
+DIGITS: Final = "digits"
+_KINDS: Final[dict[str, Kind]] = {
+    ".keras": "keras", ".h5": "keras", ".hdf5": "keras", ".onnx": "onnx", ".pt2": "torch"
+}  # fmt: skip
+_NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9_.-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One model to serve."""
+
+    kind: Kind
+    name: str
+    """What it is called in requests."""
+    base_path: Path
+    """The folder of models in which it is published, or will be."""
+    source: str = ""
+    """What is published: a path, or an application's name."""
+
+
+def find(text: str, models: Path) -> list[Target]:
+    """The models that a word stands for.
+
+    A path that exists is a file or folder; else a published model's name, `digits`, or a Keras
+    application in any capitals.
+
+    Raises:
+        TargetError: it stands for none.
+    """
+    path = Path(text)
+    if _published(models / text):
+        return [Target("published", text, models)]
+    if path.is_file():
+        return [_file(path, models)]
+    if path.is_dir():
+        return _folder(path, models)
+    if "/" in text or "\\" in text or path.suffix.lower() in _KINDS:
+        raise TargetError(f"{text}: there is no such file or folder")
+    if text.lower() == DIGITS:
+        return [Target("digits", DIGITS, models, DIGITS)]
+    return [_application(text, models)]
+
+
+def all_published(models: Path) -> list[Target]:
+    """Every model below a folder, by name."""
+    if not models.is_dir():
+        return []
+    names = sorted(each.name for each in models.iterdir() if _published(each))
+    return [Target("published", name, models) for name in names]
+
+
+def _published(path: Path) -> bool:
+    from exporter.store.version_numbers import versions  # noqa: PLC0415 - of an extra
+
+    return path.name not in {"", ".", ".."} and bool(versions(path))
+
+
+def _file(path: Path, models: Path) -> Target:
+    kind = _KINDS.get(path.suffix.lower())
+    if kind is None:
+        raise TargetError(
+            f"{path}: not a model; files end in .keras, .h5, .onnx or .pt2, and a SavedModel is "
+            "a folder"
+        )
+    return Target(kind, name_of(path), models, str(path))
+
+
+def _folder(path: Path, models: Path) -> list[Target]:
+    if (path / "saved_model.pb").is_file():
+        return [Target("saved-model", name_of(path), models, str(path))]
+    if _published(path):
+        whole = path.resolve()
+        return [Target("published", whole.name, whole.parent)]
+    if found := all_published(path):
+        return found
+    raise TargetError(
+        f"{path}: no model in this folder; a SavedModel has saved_model.pb, a published model "
+        "folders named 1, 2, 3 …"
+    )
+
+
+def _application(text: str, models: Path) -> Target:
+    from exporter.errors import UsageError  # noqa: PLC0415 - of an extra
+    from exporter.sources.application_names import spelled  # noqa: PLC0415
+
+    try:
+        application = spelled(text)
+    except UsageError as error:
+        here = [each.name for each in all_published(models)]
+        close = difflib.get_close_matches(text, here)
+        also = f"; published in {models}: {', '.join(close)}" if close else ""
+        raise TargetError(
+            f"{text}: no file, no published model, no Keras application ({error}){also}"
+        ) from None
+    return Target("application", application.lower(), models, application)
+
+
+def name_of(path: Path) -> str:
+    """A model's name from its file's: letters, digits, `_`, `.` and `-` stay, capitals too."""
+    stem = path.stem if path.is_file() else path.resolve().name
+    return _NOT_IN_NAMES.sub("-", stem).strip("-.") or "model"
