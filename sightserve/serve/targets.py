@@ -42,7 +42,7 @@ def find(text: str, models: Path) -> list[Target]:
         TargetError: it stands for none.
     """
     path = Path(text)
-    if _published(models / text):
+    if path.name == text and _published(models / text):
         return [Target("published", text, models)]
     if path.is_file():
         return [_file(path, models)]

@@ -23,6 +23,9 @@ def supervisor(models, ports):
     ]  # fmt: skip
 
 
+BY_MAKE = {"SIGHTSERVE_STARTED_BY": "make"}
+
+
 def is_listening(port, host="127.0.0.1"):
     with socket.socket() as probe:
         return probe.connect_ex((host, port)) == 0
@@ -85,7 +88,7 @@ def test_a_taken_port_is_named_before_anything_starts(digits, tmp_path):
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", ports[0]))
         holder.listen()
-        with running(supervisor(digits.models, ports), tmp_path / "run.log") as process:
+        with running(supervisor(digits.models, ports), tmp_path / "run.log", **BY_MAKE) as process:
             assert process.wait(30) == 3
             assert f"port {ports[0]} is in use" in process.output
             assert f"make run PORT={ports[0] + 10}" in process.output
@@ -105,25 +108,9 @@ def test_it_keeps_to_this_machine_unless_told_otherwise(digits, tmp_path):
 
 def test_a_host_that_is_none_of_ours_is_named(digits, tmp_path):
     command = [*supervisor(digits.models, free_ports(3)), "--host", "192.0.2.1"]
-    with running(command, tmp_path / "run.log") as process:
+    with running(command, tmp_path / "run.log", **BY_MAKE) as process:
         assert process.wait(30) == 3
         assert "HOST=192.0.2.1: " in process.output
-
-
-def readme_commands():
-    """The shell blocks of the README that are marked as runnable against the digits."""
-    text = (ROOT / "README.md").read_text()
-    return re.findall(r"<!-- run: digits -->\n```bash\n(.*?)```", text, re.DOTALL)
-
-
-def test_the_readmes_commands_work(digits, tmp_path):
-    ports = free_ports(3)
-    assert len(readme_commands()) == 2
-    with running(supervisor(digits.models, ports), tmp_path / "run.log") as process:
-        ready(process)
-        for command in readme_commands():
-            command = command.replace(":8000", f":{ports[0]}").replace(":8501", f":{ports[2]}")  # noqa: PLW2901 - other ports, the same command
-            assert '"seven"' in shell(command)
 
 
 def test_make_help_lists_the_targets():
