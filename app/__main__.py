@@ -6,10 +6,13 @@ import os
 import sys
 from typing import Annotated
 
-import typer
+from protocol import installation
 
-from app.container import memory_limit_bytes
-from app.decode.limits import tame_malloc
+with installation.complete("gateway"):
+    import typer
+
+    from app.container import memory_limit_bytes
+    from app.decode.limits import tame_malloc
 
 _HELP = """
 Serve image classification over HTTP: photos in, labels out.
@@ -107,4 +110,5 @@ def _tame_libraries() -> None:
 if __name__ == "__main__":
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.command(help=_HELP)(main)
-    app(prog_name="python -m app")
+    with installation.complete("gateway"):
+        app(prog_name="python -m app")

@@ -47,7 +47,7 @@ def build_apart(
     # Temporary files of the child, which may be killed, are ours to remove.
     with ours, tempfile.TemporaryDirectory(prefix="sightserve-") as scratch:
         with theirs:
-            command = [sys.executable, "-m", "exporter.build_process", str(theirs.fileno())]
+            command = [sys.executable, "-m", __name__, str(theirs.fileno())]
             process = spawn(command, environment={"TMPDIR": scratch}, keep_open=theirs.fileno())
         try:
             ours.send((load, options, settings, version_path))

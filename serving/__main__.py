@@ -13,10 +13,13 @@ import sys
 import threading
 from importlib import metadata
 
-from serving import config_files, options
-from serving.core.errors import ServingError
-from serving.options import CommandLine, Options
-from serving.server import Server
+from protocol import installation
+
+with installation.complete("serving"):
+    from serving import config_files, options
+    from serving.core.errors import ServingError
+    from serving.options import CommandLine, Options
+    from serving.server import Server
 
 _log = logging.getLogger("serving")
 
@@ -144,4 +147,5 @@ def _installed_version(*names: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with installation.complete("serving"):  # TensorFlow is imported when the server starts
+        sys.exit(main())

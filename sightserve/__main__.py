@@ -1,11 +1,26 @@
 """`sightserve`, and `python -m sightserve`."""
 
-from sightserve.cli.app import create_app
+from __future__ import annotations
+
+import sys
+
+from sightserve.cli import programs
 
 
 def main() -> None:
     """Run the command line."""
-    create_app()(prog_name="sightserve")
+    try:
+        if programs.run(sys.argv):
+            return
+        from sightserve.cli.app import create_app  # noqa: PLC0415 - not for other programs
+
+        create_app()(prog_name="sightserve")
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".", 1)[0] in programs.OURS:
+            raise
+        from sightserve.cli.app import needs_more  # noqa: PLC0415
+
+        sys.exit(needs_more(error.name))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ from app.decode.limits import cpu_seconds_of
 _FIRST_PAUSE_SECONDS: Final = 0.05
 _LONGEST_PAUSE_SECONDS: Final = 5.0
 _ENDING_SECONDS: Final = 1.0
-_ROOT: Final = Path(__file__).resolve().parents[2]
+_PACKAGE: Final = __name__.rpartition(".")[0]
+_ROOT: Final = Path(__file__).resolve().parents[_PACKAGE.count(".") + 1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class Nursery:
             arguments = (str(theirs.fileno()), json.dumps(asdict(self._bounds)))
             try:
                 self._process = subprocess.Popen(  # noqa: S603 - ourselves
-                    [sys.executable, "-m", "app.decode.zygote", *arguments],
+                    [sys.executable, "-m", f"{_PACKAGE}.zygote", *arguments],
                     env={**os.environ, "PYTHONPATH": path},
                     stdin=subprocess.DEVNULL,
                     pass_fds=(theirs.fileno(),),

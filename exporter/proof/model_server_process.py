@@ -39,6 +39,10 @@ _CRASHES: Final = frozenset({signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, sign
 """Signals by which a version, not the machine, ends a server: CHECK failures and the like."""
 
 
+_EMBEDDED: Final = f"{__name__.rpartition('exporter.')[0]}serving"
+"""Our neighbour, whatever package a wheel has put both into."""
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoints:
     """Where a model server listens."""
@@ -54,7 +58,7 @@ def command_of(configured: str) -> list[str]:
     if configured:
         return shlex.split(configured)
     found = shutil.which("tensorflow_model_server")
-    return [found] if found else [sys.executable, "-m", "serving"]
+    return [found] if found else [sys.executable, "-m", _EMBEDDED]
 
 
 def serving_flags(base_path: Path, model_name: str, *, grpc_port: int, rest_port: int) -> list[str]:

@@ -101,7 +101,7 @@ def _chosen(target: Target, choices: Choices, targets: Sequence[Target]) -> Targ
     if len(targets) > 1 or target.kind == "published":
         raise TargetError(f"{', '.join(said)}: for one model that is published now; name it alone")
     if target.kind in {"digits", "application"} and said != ["--name"]:
-        raise TargetError(f"{target.source} brings its own labels and preprocessing")
+        raise TargetError(f"{', '.join(said)}: {target.source} brings its own")
     return Target(target.kind, choices.name or target.name, target.base_path, target.source)
 
 
