@@ -49,10 +49,10 @@ def command(name: str) -> Any:
         return None
     try:
         from exporter.cli.app import create_app  # noqa: PLC0415 - half a second, and of an extra
+
+        group: Any = typer.main.get_command(create_app())
     except ModuleNotFoundError:  # the help does not show what cannot run
         return None
-
-    group: Any = typer.main.get_command(create_app())
     return group.commands[name]
 
 

@@ -175,7 +175,7 @@ def test_plain_it_is_the_client_and_the_command(plain, tmp_path):
 
 def test_the_checkout_is_out_of_reach(whole, tmp_path):
     done = subprocess.run(
-        [whole.python, "-c", "import tensorflow, sightserve; print(sightserve.__file__); import app"],
+        [whole.python, "-c", "import tensorflow, sightserve as s; print(s.__file__); import app"],
         cwd=tmp_path, capture_output=True, text=True, check=False, env=whole.variables,
     )  # fmt: skip
     assert done.stdout.startswith(str(whole.folder))
