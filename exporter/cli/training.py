@@ -28,7 +28,7 @@ from exporter.training.progress import training_reporter
 _LISTED = 50
 
 
-def run_training(  # noqa: PLR0913 - what the command line says in other words than the options do
+def run_training(
     *,
     folder: Path,
     name: str | None,

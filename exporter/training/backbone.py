@@ -97,12 +97,11 @@ def _read_with_classifier(
     try:
         whole = construct(application, weights=None)
         whole.load_weights(file)
-        # The same constructor makes the same layers in the same order; numbers in names may differ.
-        theirs = [layer for layer in whole.layers if layer.weights]
-        for ours, layer in zip(
-            (each for each in base.layers if each.weights), theirs, strict=False
-        ):
-            ours.set_weights(layer.get_weights())
+        # One constructor makes the same layers in the same order; numbers in names may differ.
+        theirs = iter([layer for layer in whole.layers if layer.weights])
+        for layer in base.layers:
+            if layer.weights:
+                layer.set_weights(next(theirs).get_weights())
     except Exception as error:
         if is_out_of_memory(error):
             raise loading_error(f"--weights {file}", error) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -51,7 +52,7 @@ class Pictures(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ships no t
         self.on_epoch_end()
 
     def __len__(self) -> int:
-        return -(-len(self._positions) // self._batch_size)
+        return math.ceil(len(self._positions) / self._batch_size)
 
     def __getitem__(self, number: int) -> tuple[Any, ...]:
         chosen = self._order[number * self._batch_size : (number + 1) * self._batch_size]

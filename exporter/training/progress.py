@@ -72,7 +72,7 @@ class _Bar:
     def download(self, name: str, percent: int) -> None:
         self._progress.update(self._task, total=100, completed=percent, figures=name)
 
-    def advance(self, text: str, done: int, total: int) -> None:
+    def advance(self, text: str, done: int, total: int) -> None:  # noqa: ARG002 - as the step's
         figures = f"{done} of {total}"
         self._progress.update(self._task, total=total, completed=done, figures=figures)
 

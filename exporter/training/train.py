@@ -1,4 +1,6 @@
-"""The use case: a folder of photographs in, a published version out. Prints nothing.
+"""The use case: a folder of photographs in, a published version out.
+
+Prints nothing; no TensorFlow in this process.
 
 look, decode, split ─► child process: train ─► export's own way ─► report, .keras
 no TensorFlow           exporter.build: gate, held-out accuracy, card

@@ -18,9 +18,9 @@ from exporter.training.options import TrainingOptions
 from exporter.training.plan import Plan
 from exporter.training.progress import TrainingReporter
 
-EPOCHS: Final = 40
+EPOCHS: Final = 25
 FINE_TUNING_EPOCHS: Final = 10
-_PATIENCE: Final = 12
+_PATIENCE: Final = 8
 _FINE_TUNING_PATIENCE: Final = 3
 _LEARNING_RATE: Final = 2e-3
 _FINE_TUNING_PART: Final = 0.02

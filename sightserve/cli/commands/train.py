@@ -78,7 +78,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
             rich_help_panel=_PICTURES,
         ),
     ] = "stretch",
-    augment: Annotated[
+    augment: Annotated[  # noqa: FBT002 - a typer flag
         bool,
         typer.Option(
             "--augment/--no-augment",
@@ -86,7 +86,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
             rich_help_panel=_PICTURES,
         ),
     ] = True,
-    mirror: Annotated[
+    mirror: Annotated[  # noqa: FBT002 - a typer flag
         bool,
         typer.Option(
             "--mirror",
@@ -94,7 +94,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
             rich_help_panel=_PICTURES,
         ),
     ] = False,
-    strict: Annotated[
+    strict: Annotated[  # noqa: FBT002 - a typer flag
         bool,
         typer.Option(
             "--strict",
@@ -113,7 +113,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
             rich_help_panel=_PICTURES,
         ),
     ] = 0.15,
-    fine_tune: Annotated[
+    fine_tune: Annotated[  # noqa: FBT002 - a typer flag
         bool,
         typer.Option(
             "--fine-tune",
@@ -125,7 +125,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
         int | None,
         typer.Option(
             min=1,
-            help="At most so many; default: 100 of the head, 40 of a whole network, 10 of "
+            help="At most so many; default: 100 of the head, 25 of a whole network, 10 of "
             "fine-tuning.",
             rich_help_panel=_TRAINING,
         ),
@@ -151,7 +151,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
             rich_help_panel=_TRAINING,
         ),
     ] = 7,
-    dry_run: Annotated[
+    dry_run: Annotated[  # noqa: FBT002 - a typer flag
         bool,
         typer.Option(
             "--dry-run", help="Show classes, split and what would be done; train nothing."
