@@ -6,13 +6,14 @@ they are wherever it goes: into an export, into a .keras file.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from exporter.errors import FailedError, first_line
+from exporter.errors import FailedError
 from exporter.preprocessing import NONE, Preprocess
 from exporter.progress import Reporter
 from exporter.settings import Settings
@@ -83,20 +84,18 @@ def _read_weights(base: Any, application: Application, file: Path, max_bytes: in
     weight_bytes = untrusted.require_harmless(file, max_bytes)
     with bounded_memory(weight_bytes):
         try:
-            base.load_weights(file)
+            _read_all(base, file)
         except Exception as error:
             if is_out_of_memory(error):
                 raise loading_error(f"--weights {file}", error) from error
-            _read_with_classifier(base, application, file, error)
+            _read_with_classifier(base, application, file)
 
 
-def _read_with_classifier(
-    base: Any, application: Application, file: Path, first: Exception
-) -> None:
+def _read_with_classifier(base: Any, application: Application, file: Path) -> None:
     """A file of the whole application: its own size, ImageNet's classes."""
     try:
         whole = construct(application, weights=None)
-        whole.load_weights(file)
+        _read_all(whole, file)
         # One constructor makes the same layers in the same order; numbers in names may differ.
         theirs = iter([layer for layer in whole.layers if layer.weights])
         for layer in base.layers:
@@ -107,9 +106,15 @@ def _read_with_classifier(
             raise loading_error(f"--weights {file}", error) from error
         raise FailedError(
             f"--weights {file}: these weights fit {application.name} neither without classifier "
-            f"({first_line(first)}) nor with its 1000 classes; is it --application "
-            f"{application.name}?"
+            "nor with its 1000 classes; name the --application that they are of"
         ) from error
+
+
+def _read_all(model: Any, file: Path) -> None:
+    """Keras only warns where layers would keep random weights."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        model.load_weights(file)
 
 
 def _adapt_normalisation(base: Any) -> None:

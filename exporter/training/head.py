@@ -62,8 +62,9 @@ def extract(
                 random = np.random.default_rng([options.seed, copy, start])
                 images = augment(images, random, mirror=options.mirror)
             rows.append(np.asarray(extractor.predict_on_batch(images), dtype=np.float32))
-            done += len(images)
-            report.advance("computing features", done, total)
+            for _ in images:  # one by one, as lines are told of quarters
+                done += 1
+                report.advance("computing features", done, total)
         return np.concatenate(rows)
 
     return Features(

@@ -1,9 +1,8 @@
 """The use case: a folder of photographs in, a published version out.
 
-Prints nothing; no TensorFlow in this process.
+Prints nothing. Only the child process of the build imports TensorFlow:
 
-look, decode, split ─► child process: train ─► export's own way ─► report, .keras
-no TensorFlow           exporter.build: gate, held-out accuracy, card
+    look, decode, split ─► build: train, then as any source ─► gate, publish ─► .keras
 """
 
 from __future__ import annotations
