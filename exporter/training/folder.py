@@ -45,7 +45,11 @@ def look(path: Path) -> PhotoFolder:
     Raises:
         UsageError: there is no such folder, it cannot be read, or its classes cannot be told apart.
     """
-    if not path.is_dir():
+    try:
+        is_folder = path.is_dir()
+    except OSError as error:
+        _cannot_read(error)
+    if not is_folder:
         raise UsageError(f"{path}: there is no such folder; name one with a folder per class")
     folders = sorted(each for each in _entries(path) if each.is_dir())
     labels = [_label(each) for each in folders]

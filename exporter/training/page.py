@@ -36,12 +36,13 @@ def training_page(title: str, plan: Plan, history: History, evaluation: Evaluati
 
 
 def _overview(plan: Plan, history: History) -> Element:
-    start = "random weights" if history.weights == "none" else f"weights: {history.weights}"
+    copies = history.augmented_copies
+    augmented = "new copies in every epoch" if copies is None else f"{copies} copies of each"
     return section(
         "Training",
         figures([
-            ("network", history.network, start),
-            ("classes", str(len(plan.labels)), ""),
+            ("network", history.network, f"from {history.weights}"),
+            ("classes", str(len(plan.labels)), f"augmented: {augmented}"),
             ("pixels", f"{history.image_width} x {history.image_height}", plan.image.fit),
             ("parameters", f"{history.parameters / 1e6:.2f} M", ""),
             ("seed", str(history.seed), ""),

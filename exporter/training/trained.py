@@ -54,7 +54,7 @@ class TrainedPhotos:
         source = Source(
             kind="keras",
             name=f"{self.options.network_name} trained on {self.plan.name}",
-            weights=Path(self.options.weights).name,
+            weights=f"trained from {self._start()}",
             weights_sha256=weights_digest(model),
         )
         classes = tuple(ClassName(label) for label in self.plan.labels)
@@ -86,16 +86,22 @@ class TrainedPhotos:
                 report.note("fine-tuning did not help: the weights are those from before")
         return model, stages
 
+    def _start(self) -> str:
+        if self.options.network != "frozen":
+            return "random weights"
+        return Path(self.options.weights).name
+
     def _history(self, model: Any, stages: list[Stage]) -> History:
-        is_cached = self.options.network == "frozen"
+        is_anew = self.options.augment and self.options.network != "frozen"
+        copies = self.plan.augmented_copies if self.options.augment else 0
         return History(
             network=self.options.network_name,
-            weights=Path(self.options.weights).name,
+            weights=self._start(),
             seed=self.options.seed,
             image_height=self.plan.image.height,
             image_width=self.plan.image.width,
             parameters=model.count_params(),
-            augmented_copies=self.plan.augmented_copies if is_cached else None,
+            augmented_copies=None if is_anew else copies,
             notes=self.plan.notes,
             stages=tuple(stages),
         )
