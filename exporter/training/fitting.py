@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from exporter.errors import FailedError
 from exporter.training.augmentation import augment
 from exporter.training.history import Epoch, Stage
 from exporter.training.pixels import Pixels
@@ -84,6 +85,11 @@ class _Telling(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships n
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         figures = logs or {}
+        if not all(math.isfinite(value) for value in figures.values()):
+            raise FailedError(
+                f"the loss of epoch {epoch + 1} is no number: the training runs away; use a "
+                "smaller --learning-rate"
+            )
         self.epochs.append(
             Epoch(
                 loss=figures["loss"],
@@ -127,6 +133,9 @@ def fit(
         to_beat: the validation loss from before; where no epoch is below, the weights stay as
             they were.
         arguments: more of `model.fit`.
+
+    Raises:
+        FailedError: the loss is no number any more.
     """
     before = model.get_weights()
     stopping = keras.callbacks.EarlyStopping(
@@ -143,7 +152,7 @@ def fit(
     )
     losses: npt.NDArray[np.float64] = np.array([each.validation_loss for each in telling.epochs])
     best = int(np.argmin(losses)) + 1
-    if not losses[best - 1] < to_beat:  # NaN is not below, either
+    if not losses[best - 1] < to_beat:
         model.set_weights(before)
         best = 0
     return Stage(name=how.stage, epochs=tuple(telling.epochs), best=best)

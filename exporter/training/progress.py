@@ -52,18 +52,14 @@ class _Bar:
         self._progress = progress
         self._steps = steps
         self._begun = 0
-        self._text = ""
         self._task: TaskID = progress.add_task("starting", total=None, figures="")
 
     def step(self, text: str) -> None:
         interruption.require_none()
         self._begun += 1
-        self._text = text
-        self._progress.reset(
-            self._task,
-            total=None,
-            figures="",
-            description=f"[{self._begun}/{self._steps}] {text}",
+        self._progress.remove_task(self._task)  # another total, another speed
+        self._task = self._progress.add_task(
+            f"[{self._begun}/{self._steps}] {text}", total=None, figures=""
         )
 
     def note(self, text: str) -> None:

@@ -136,7 +136,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
     learning_rate: Annotated[
         float | None,
         typer.Option(
-            min=0,
+            min=1e-8,
+            max=10,
             help="Default: 0.001 of the head, 0.002 of a whole network; fine-tuning takes a "
             "fiftieth of the head's.",
             rich_help_panel=_TRAINING,

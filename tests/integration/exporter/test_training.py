@@ -3,9 +3,11 @@
 from dataclasses import replace
 from io import BytesIO
 
+import h5py
 import keras
 import numpy as np
 import pytest
+from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
 from PIL import Image
 
 from exporter.errors import FailedError
@@ -14,7 +16,7 @@ from exporter.progress import SilentReporter
 from exporter.settings import Settings
 from exporter.sources.known_applications import application_names
 from exporter.sources.preprocess import in_graph
-from exporter.training import augmentation, backbone, fitting, head, plan, whole
+from exporter.training import augmentation, backbone, fitting, head, plan
 from exporter.training.applications import SIDES
 from exporter.training.history import History
 from exporter.training.options import TrainingOptions
@@ -46,13 +48,15 @@ def files(tmp_path_factory):
     base = construct(weights=None, include_top=False, input_shape=(SIDE, SIDE, 3), pooling="avg")
     base.set_weights(whole_one.get_weights()[: len(base.weights)])
     base.save_weights(folder / "no_top.weights.h5")
+    with h5py.File(folder / "published.h5", "w") as file:  # as keras.applications' weights are
+        save_weights_to_hdf5_group(file, base)
     return folder, base
 
 
 @pytest.fixture(scope="module")
 def planned(files, tmp_path_factory):
     folder = tmp_path_factory.mktemp("training")
-    photos = write_crops(folder / "photos", 14)
+    photos = write_crops(folder / "photos", 12)
     options = TrainingOptions(
         folder=photos,
         name="photos",
@@ -61,7 +65,7 @@ def planned(files, tmp_path_factory):
         weights=str(files[0] / "whole.weights.h5"),
         image_size=(SIDE, SIDE),
         fine_tune=True,
-        epochs=4,
+        epochs=2,
         keras_file=folder / "kept.keras",
         test=0.3,
     )
@@ -91,8 +95,8 @@ class TestBackbone:
         folder, base = files
         images = np.random.default_rng(0).uniform(-1, 1, (2, SIDE, SIDE, 3)).astype(np.float32)
         expected = base.predict_on_batch(images)
-        for name in ("whole", "no_top"):
-            loaded = load(folder / f"{name}.weights.h5").base
+        for name in ("whole.weights.h5", "no_top.weights.h5", "published.h5"):
+            loaded = load(folder / name).base
             np.testing.assert_allclose(loaded.predict_on_batch(images), expected, atol=1e-6)
 
     def test_weights_of_another_network_are_refused(self, tmp_path):
@@ -100,6 +104,14 @@ class TestBackbone:
         other.save_weights(tmp_path / "other.weights.h5")
         with pytest.raises(FailedError, match="fit MobileNet neither without classifier nor with"):
             load(tmp_path / "other.weights.h5")
+
+    def test_without_the_network_it_says_what_to_fetch(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("keras.src.utils.file_utils.config.keras_home", lambda: str(tmp_path))
+        monkeypatch.setattr("urllib.request.getproxies", dict)
+        nobody = "http://127.0.0.1:9/"
+        monkeypatch.setattr("keras.src.applications.mobilenet.BASE_WEIGHT_PATH", nobody)
+        with pytest.raises(FailedError, match=r"fetch http\S+_no_top\.h5 elsewhere and pass"):
+            load("imagenet")
 
     @pytest.mark.parametrize("name", NAMED)
     def test_pixels_are_prepared_as_the_exporter_prepares_them(self, name):
@@ -201,29 +213,30 @@ class TestFrozen:
 
 
 class TestWhole:
-    def test_a_network_from_random_weights_is_small_and_trained_whole(self, planned):
-        made, options, _ = planned
-        random = replace(options, weights="none", application=None, fine_tune=False, epochs=1)
-        keras.utils.set_random_seed(1)
-        model, stage = whole.train(made, random, Settings(), Heard())
-        assert model.count_params() < 1_000_000
-        assert [stage.name, len(stage.epochs), stage.best] == ["whole network", 1, 1]
-
     def test_weights_stay_where_no_epoch_is_better(self, planned):
-        made = planned[0]
-        model = keras.Sequential(
-            [keras.Input((SIDE, SIDE, 3)), keras.layers.Flatten(), keras.layers.Dense(3, "softmax")]
-        )
-        fitting.compile_model(model, 1e-3)
-        before = model.get_weights()
-        pictures = fitting.Pictures(
-            made.pixels.open(), made.truth, made.parts.training, batch_size=8, seed=1
-        )
-        how = fitting.Fit(stage="any", epochs=1, patience=1)
-        stage = fitting.fit(model, pictures, pictures, how, Heard(), to_beat=0.0)
+        model, before = self.linear(1e-3)
+        stage = self.fit(model, planned[0], to_beat=0.0)
         assert stage.best == 0
         for one, other in zip(before, model.get_weights(), strict=True):
             np.testing.assert_array_equal(one, other)
+
+    def test_a_training_that_runs_away_is_told(self, planned):
+        model, _ = self.linear(1e38)
+        with pytest.raises(FailedError, match="use a smaller --learning-rate"):
+            self.fit(model, planned[0])
+
+    def linear(self, learning_rate):
+        layers = [keras.Input((SIDE, SIDE, 3)), keras.layers.Flatten()]
+        model = keras.Sequential([*layers, keras.layers.Dense(3, "softmax")])
+        fitting.compile_model(model, learning_rate)
+        return model, model.get_weights()
+
+    def fit(self, model, made, **options):
+        pictures = fitting.Pictures(
+            made.pixels.open(), made.truth, made.parts.training, batch_size=8, seed=1
+        )
+        how = fitting.Fit(stage="any", epochs=2, patience=1)
+        return fitting.fit(model, pictures, pictures, how, Heard(), **options)
 
     def test_batches_are_all_pictures_in_a_new_order_each_epoch(self, planned):
         made = planned[0]
