@@ -81,9 +81,9 @@ def trained(planned):
     return network, heard, history
 
 
-def load(weights, name=APPLICATION):
-    size = (SIDE, SIDE)
-    return backbone.load(name, str(weights), size, Settings(), SilentReporter())
+def load(weights, side=SIDE):
+    size = (side, side)
+    return backbone.load(APPLICATION, str(weights), size, Settings(), SilentReporter())
 
 
 def test_the_list_of_applications_is_keras_own():
@@ -111,7 +111,7 @@ class TestBackbone:
         nobody = "http://127.0.0.1:9/"
         monkeypatch.setattr("keras.src.applications.mobilenet.BASE_WEIGHT_PATH", nobody)
         with pytest.raises(FailedError, match=r"fetch http\S+_no_top\.h5 elsewhere and pass"):
-            load("imagenet")
+            load("imagenet", side=224)
 
     @pytest.mark.parametrize("name", NAMED)
     def test_pixels_are_prepared_as_the_exporter_prepares_them(self, name):
