@@ -33,6 +33,7 @@ _PEEKED: Final = 64
 _MOST_COPIES: Final = 4
 _MOST_AUGMENTED_ROWS: Final = 20_000
 _LOPSIDED: Final = 1.5
+_TOLD: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +194,9 @@ def _require_telling(tested: int, class_count: int, fraction: float) -> None:
 
 
 def _notes(found: PhotoFolder, truth: Indices, faults: list[str], copies: int) -> list[str]:
-    notes = [f"left out: {fault}" for fault in faults]
+    notes = [f"left out: {fault}" for fault in faults[:_TOLD]]
+    if len(faults) > _TOLD:
+        notes.append(f"left out: {len(faults) - _TOLD} more files of this kind")
     if copies:
         notes.append(f"{copies} copies of other pictures are left out")
     if found.left_out:

@@ -109,6 +109,13 @@ class TestLeftOut:
         ):
             plan_of(folder, strict=True)
 
+    def test_of_many_broken_files_some_are_named(self, folder, plan_of):
+        for number in range(25):
+            (folder / f"dark/broken {number:02}.png").write_bytes(b"no picture")
+        notes = plan_of(folder).notes
+        assert sum("broken file" in note for note in notes) == 20
+        assert "left out: 5 more files of this kind" in notes
+
     def test_what_lies_in_no_class_is_told(self, folder, plan_of):
         (folder / "README.md").write_text("mine")
         notes = plan_of(folder).notes
