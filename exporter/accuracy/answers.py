@@ -102,7 +102,8 @@ def answer_all(answerer: Answerer, files: Sequence[PictureFile], on_progress: Pr
     rows: list[Answers] = []
     batch: list[Any] = []
     size = _batch_size(answerer)
-    for position, prepared in enumerate(_prepared(answerer, files, size * _BATCHES_AHEAD)):
+    ahead = size * _BATCHES_AHEAD
+    for position, prepared in enumerate(prepare_all(answerer.prepare, files, ahead)):
         if isinstance(prepared, Broken):
             broken.append(prepared)
         else:
@@ -119,12 +120,21 @@ def _batch_size(answerer: Answerer) -> int:
     return max(1, min(_MAX_BATCH, _BATCH_BYTES // max(1, answerer.picture_bytes)))
 
 
-def _prepared(answerer: Answerer, files: Sequence[PictureFile], ahead: int) -> Iterator[Any]:
+def prepare_all(
+    prepare: Callable[[bytes], Any], files: Sequence[PictureFile], ahead: int
+) -> Iterator[Any]:
+    """Read and prepare every file in threads: in order what it became, or `Broken`.
+
+    Args:
+        prepare: called in threads; raises ImageError.
+        files: in the order of the results.
+        ahead: how many may be waiting, which bounds the memory.
+    """
     waiting: deque[Future[Any]] = deque()
     pool = ThreadPoolExecutor(2 * (os.cpu_count() or 1), thread_name_prefix="pictures")
     try:
         for file in files:
-            waiting.append(pool.submit(_prepare, answerer, file))
+            waiting.append(pool.submit(_prepare, prepare, file))
             if len(waiting) > ahead:
                 yield waiting.popleft().result()
         while waiting:
@@ -133,9 +143,9 @@ def _prepared(answerer: Answerer, files: Sequence[PictureFile], ahead: int) -> I
         pool.shutdown(cancel_futures=True)
 
 
-def _prepare(answerer: Answerer, file: PictureFile) -> Any:
+def _prepare(prepare: Callable[[bytes], Any], file: PictureFile) -> Any:
     try:
-        return answerer.prepare(read_file(file.path))
+        return prepare(read_file(file.path))
     except (OSError, ImageError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         return Broken(file.name, reason or type(error).__name__)

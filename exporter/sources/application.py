@@ -61,7 +61,7 @@ def load_application(
     if weights == IMAGENET:
         model, classes = _download(application, options, settings, report)
     else:
-        model, classes = _construct(application, weights=None, **options), None
+        model, classes = construct(application, weights=None, **options), None
     if file:
         _load_weights(model, file, application.name, settings.max_source_bytes)
     source = Source(
@@ -90,7 +90,7 @@ def _download(
 ) -> tuple[Any, tuple[ClassName, ...]]:
     with _downloads(settings, report):
         try:
-            model = _construct(application, weights=IMAGENET, **options)
+            model = construct(application, weights=IMAGENET, **options)
             return model, application.imagenet_classes()
         except UsageError:
             raise
@@ -98,6 +98,27 @@ def _download(
             raise FailedError(
                 f"cannot download {application.name}'s ImageNet weights and labels: "
                 f"{failure_reason(error)}; fetch {_url(error)} elsewhere and pass --weights FILE"
+            ) from error
+
+
+def construct_pretrained(
+    application: Application, settings: Settings, report: Reporter, **options: Any
+) -> Any:
+    """Build it with ImageNet's weights, from Keras' cache or its download.
+
+    Raises:
+        UsageError: it does not take these options.
+        FailedError: the download failed.
+    """
+    with _downloads(settings, report):
+        try:
+            return construct(application, weights=IMAGENET, **options)
+        except UsageError:
+            raise
+        except Exception as error:  # Keras raises bare Exception when a download fails
+            raise FailedError(
+                f"cannot download {application.name}'s ImageNet weights: {failure_reason(error)}; "
+                f"fetch {_url(error)} elsewhere and pass --weights FILE"
             ) from error
 
 
@@ -124,7 +145,12 @@ def _downloads(settings: Settings, report: Reporter) -> Iterator[None]:
         yield
 
 
-def _construct(application: Application, **options: Any) -> Any:
+def construct(application: Application, **options: Any) -> Any:
+    """Call its constructor.
+
+    Raises:
+        UsageError: it does not take these options.
+    """
     try:
         return application.construct(**options)
     except ValueError as error:

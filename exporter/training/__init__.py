@@ -1,0 +1,1 @@
+"""Transfer learning: a folder of photographs in, a published version out (docs/training.md)."""
