@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -27,19 +26,15 @@ from app.http.buffers import Buffers
 from app.http.callers import Callers
 from app.http.gate import OverloadGate
 from app.http.middleware import Observe
+from app.http.openapi import declare_keys, document_fully, operation_id
+from app.http.outcomes import Outcomes
 from app.http.ports import PortGuard
 from app.http.refusals import Refusals
-from app.http.schemas import Problem
 from app.http.services import Services
 from app.log import get_logger
 from app.metrics.gateway import Metrics
 from app.settings.gateway import Settings
 from app.tracing import Tracing
-
-_PROBLEM: Final[dict[str, Any]] = {
-    "description": "A problem",
-    "content": {problems.MEDIA_TYPE: {"schema": Problem.model_json_schema()}},
-}
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -65,7 +60,8 @@ def create_app(settings: Settings) -> FastAPI:
                 await tracing.aclose()
 
     tracing = _tracing(settings)
-    refusals = Refusals(metrics.http, get_logger(), clock)
+    outcomes = Outcomes()
+    refusals = Refusals(metrics.http, get_logger(), clock, outcomes)
     keys = KeysFile(settings.api_keys_file) if settings.api_keys_file else None
     if keys is not None:
         metrics.http.watch_keys(count=lambda: len(keys.ring), is_stale=lambda: keys.is_stale)
@@ -84,9 +80,12 @@ def create_app(settings: Settings) -> FastAPI:
         metrics=metrics,
         gate=OverloadGate(parts.admission.verdict, refusals, callers),
         refusals=refusals,
+        outcomes=outcomes,
     )
     _guard(app, settings, callers, clock)
-    app.add_middleware(Observe, metrics=metrics.http, log=get_logger(), tracing=tracing)
+    app.add_middleware(
+        Observe, metrics=metrics.http, log=get_logger(), tracing=tracing, outcomes=outcomes
+    )
     return app
 
 
@@ -110,7 +109,7 @@ def _callers(settings: Settings, keys: KeysFile | None) -> Callers:
 def _guard(app: FastAPI, settings: Settings, callers: Callers, clock: Callable[[], float]) -> None:
     """Put around the routes what is configured, innermost first; nothing costs nothing."""
     if callers.have_keys:
-        docs.declare_keys(app)
+        declare_keys(app)
     per_key, per_address = settings.rate_limit_per_key, settings.rate_limit_per_address
     if callers.have_keys or per_address or settings.trusted_proxies:
         app.add_middleware(
@@ -133,13 +132,14 @@ def _application(lifespan: Callable[[FastAPI], object]) -> FastAPI:
         description="Photos in, labels out. Every answer that is not 2xx is a problem (RFC 9457).",
         version=_version(),
         lifespan=lifespan,  # type: ignore[arg-type]  # FastAPI's alias is wider than its docs
+        generate_unique_id_function=operation_id,
         openapi_url=None,  # as docs_url: `docs` has the routes
-        docs_url=None,  # Swagger's page loads scripts from a CDN; ours works offline
+        docs_url=None,  # FastAPI's page loads scripts from a CDN; ours works offline
         redoc_url=None,
         redirect_slashes=False,  # a redirected upload is sent twice
-        responses={"default": _PROBLEM, 422: _PROBLEM},  # 422: or FastAPI documents its own
     )
     app.state.documents = {}
+    document_fully(app)
     for router in (classify.router, models.router, health.router, stats.router):
         app.include_router(router)
     app.include_router(page.page_router(page.PAGE.read_text(encoding="utf-8")))

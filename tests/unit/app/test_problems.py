@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 
 from app import errors
-from app.http.docs import problem_rows
+from app.http.problem_page import problem_rows
 from app.http.problems import (
     PROBLEM_TYPES,
     TYPE_PREFIX,

@@ -123,8 +123,14 @@ def test_an_empty_variable_is_one_that_is_not_set(monkeypatch):
 @pytest.mark.parametrize(
     ("variable", "message"),
     [
-        ("GATEWAY_MAX_BATCHSIZE", "BATCHSIZE is no setting of the gateway: did you mean GATEWAY_MAX_BATCH_SIZE?"),
-        ("gateway_modelname", "gateway_modelname is no setting .* did you mean GATEWAY_MODEL_NAME?"),
+        (
+            "GATEWAY_MAX_BATCHSIZE",
+            "BATCHSIZE is no setting of the gateway: did you mean GATEWAY_MAX_BATCH_SIZE?",
+        ),
+        (
+            "gateway_modelname",
+            "gateway_modelname is no setting .* did you mean GATEWAY_MODEL_NAME?",
+        ),
         ("GATEWAY_ZEBRA", "GATEWAY_ZEBRA is no setting of the gateway: docs/configuration.md has"),
         ("GATEWAY_" + "X" * 10_000, "^GATEWAY_X{56} is no setting"),
     ],
