@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -35,6 +34,7 @@ from app.log import get_logger
 from app.metrics.gateway import Metrics
 from app.settings.gateway import Settings
 from app.tracing import Tracing
+from app.version import running_version
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -95,7 +95,7 @@ def _tracing(settings: Settings) -> Tracing | None:
         return None
     from app.otel import otlp_tracing  # noqa: PLC0415 - see above
 
-    return otlp_tracing(_version())
+    return otlp_tracing(running_version())
 
 
 def _callers(settings: Settings, keys: KeysFile | None) -> Callers:
@@ -130,7 +130,7 @@ def _application(lifespan: Callable[[FastAPI], object]) -> FastAPI:
     app = FastAPI(
         title="Sightserve",
         description="Photos in, labels out. Every answer that is not 2xx is a problem (RFC 9457).",
-        version=_version(),
+        version=running_version(),
         lifespan=lifespan,  # type: ignore[arg-type]  # FastAPI's alias is wider than its docs
         generate_unique_id_function=operation_id,
         openapi_url=None,  # as docs_url: `docs` has the routes
@@ -156,10 +156,3 @@ def _log_keys(keys: KeysFile, error: KeysError | None) -> None:
         get_logger().info("api keys changed", keys=len(keys.ring))
     else:
         get_logger().error("api keys not changed", detail=str(error), keys=len(keys.ring))
-
-
-def _version() -> str:
-    try:
-        return version("sightserve")
-    except PackageNotFoundError:  # run from a checkout that is not installed
-        return "0"

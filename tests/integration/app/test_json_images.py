@@ -149,7 +149,7 @@ def test_what_stands_around_images_is_bounded_while_it_arrives(gateway, junk):
     expect(post(gateway, body), 413, "payload-too-large")
 
 
-def test_more_images_than_allowed(gateway, photo):
+def test_more_images_than_allowed(gateway):
     several = {"images": [{"b64": "QUJD"}] * 5}
     expect(post(gateway, several, "/classify/batch"), 413, "payload-too-large")
     # One image named many times is as much work as many.
