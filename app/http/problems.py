@@ -1,6 +1,6 @@
 """Errors to HTTP, the only such map: RFC 9457 problem details for every answer that is not 2xx.
 
-docs/api.md has a row for each `type`; a test walks the tree of errors and the table.
+docs/reference/problems.md has a row for each `type`; a test walks the tree of errors and the table.
 """
 
 from __future__ import annotations
