@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from app.classify.answers import Answered
 from app.latencies import Latencies
 from app.metrics.buckets import SECONDS
+from app.rate import Rate
 
 
 class ImageMetrics:
@@ -16,6 +17,7 @@ class ImageMetrics:
 
     def __init__(self, registry: CollectorRegistry, clock: Callable[[], float]) -> None:
         self.latencies = Latencies(clock)
+        self.rate = Rate(clock)
         self._stage_seconds = Histogram(
             "gateway_stage_seconds",
             "Time of one image in one stage: decode, queue, inference, total.",
@@ -35,6 +37,7 @@ class ImageMetrics:
         answer = answered.classification
         name, version, timing = answer.model.name, str(answer.model.version), answer.timing_ms
         self._images.labels(name, version).inc()
+        self.rate.add()
         if answered.age_seconds is not None:
             return
         seconds = {
@@ -45,4 +48,4 @@ class ImageMetrics:
         }
         for stage, value in seconds.items():
             self._stage_seconds.labels(name, version, stage).observe(value)
-        self.latencies.record(name, version, seconds)
+        self.latencies.record(name, answer.model.version, seconds)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from pathlib import Path
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from app.model_server.addresses import Address
@@ -118,3 +121,60 @@ def test_an_empty_variable_is_one_that_is_not_set(monkeypatch):
     settings = load_settings()
     assert settings.api_keys_file is settings.rate_limit_per_key is None
     assert settings.trusted_proxies == settings.allowed_hosts == settings.cors_origins == ()
+
+
+@pytest.mark.parametrize(
+    ("variable", "message"),
+    [
+        (
+            "GATEWAY_MAX_BATCHSIZE",
+            "BATCHSIZE is no setting of the gateway: did you mean GATEWAY_MAX_BATCH_SIZE?",
+        ),
+        (
+            "gateway_modelname",
+            "gateway_modelname is no setting .* did you mean GATEWAY_MODEL_NAME?",
+        ),
+        ("GATEWAY_ZEBRA", "GATEWAY_ZEBRA is no setting of the gateway: docs/configuration.md has"),
+        ("GATEWAY_" + "X" * 10_000, "^GATEWAY_X{56} is no setting"),
+    ],
+)
+def test_a_variable_that_is_no_setting_is_refused(monkeypatch, variable, message):
+    monkeypatch.setenv(variable, "1")
+    with pytest.raises(SettingsError, match=message.replace("?", r"\?")):
+        load_settings()
+
+
+def test_what_kubernetes_says_of_a_service_named_gateway_is_no_setting(monkeypatch):
+    for variable, value in {
+        "GATEWAY_SERVICE_HOST": "10.0.0.1",
+        "GATEWAY_SERVICE_PORT": "80",
+        "GATEWAY_SERVICE_PORT_HTTP": "80",
+        "GATEWAY_PORT": "tcp://10.0.0.1:80",
+        "GATEWAY_PORT_80_TCP": "tcp://10.0.0.1:80",
+        "GATEWAY_PORT_80_TCP_PROTO": "tcp",
+        "GATEWAY_PORT_80_TCP_PORT": "80",
+        "GATEWAY_PORT_80_TCP_ADDR": "10.0.0.1",
+        "GATEWAY_ADMIN_PORT": "tcp://10.0.0.2:81",
+        "GATEWAY_BLUE_SERVICE_HOST": "10.0.0.3",
+        "GATEWAY_BLUE_PORT": "tcp://10.0.0.3:80",
+    }.items():
+        monkeypatch.setenv(variable, value)
+    settings = load_settings()
+    assert (settings.port, settings.admin_port) == (8000, None)
+    assert load_settings(port=9001).port == 9001
+
+
+def test_every_variable_that_our_files_give_the_gateway_is_a_setting(monkeypatch):
+    root = Path(__file__).resolve().parents[3]
+    compose = yaml.safe_load((root / "docker-compose.yml").read_text())
+    given = set(compose["services"]["gateway"]["environment"])
+    for path in (root / "k8s").rglob("*.yaml"):
+        given |= set(re.findall(r"name: (GATEWAY_\w+)", path.read_text()))
+    given |= set(re.findall(r"GATEWAY_\w+(?==)", (root / "Dockerfile").read_text()))
+    given -= {"GATEWAY_LOCK"}  # an argument of the image's build
+    assert len(given) > 5
+    for variable in given:
+        monkeypatch.setenv(variable, "")
+    with pytest.raises(SettingsError) as refused:
+        load_settings()  # for what they are empty, not for what they are
+    assert "is no setting" not in str(refused.value)
