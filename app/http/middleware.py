@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.access.addresses import share_of
 from app.errors import GatewayError, Refusal, let_go_of_frames
+from app.http.open_inference.names import LIVE, READY, is_open_inference
 from app.http.problems import problem_response
 from app.http.record import STARTED_AT, UNROUTED, RequestRecord
 from app.metrics.http import HttpMetrics
@@ -23,7 +24,7 @@ from app.tracing import Trace, Tracing, enter
 REQUEST_ID_HEADER: Final = "X-Request-Id"
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _SERVER_ERROR: Final = 500
-_QUIET: Final = frozenset({"/livez", "/readyz", "/healthz", "/metrics"})
+_QUIET: Final = frozenset({"/livez", "/readyz", "/healthz", "/metrics", LIVE, READY})
 """Probed every few seconds: logged at debug. Readiness logs its changes itself."""
 _TRACED: Final = frozenset(
     {"model", "version", "version_label", "batch_size", "image_bytes", "files", "failed", "cache"}
@@ -51,6 +52,7 @@ class Observe:
         state = scope.setdefault("state", {})
         started_at = state.get(STARTED_AT, time.monotonic())
         record = state["record"] = RequestRecord(_request_id(scope), started_at, _peer(scope))
+        record.is_open_inference = is_open_inference(scope["path"])
         status = 0
         if self._tracing is not None and scope["path"] not in _QUIET:
             trace = record.trace = self._tracing.begin(scope["headers"])

@@ -38,6 +38,8 @@ class RequestRecord:
     error: Exception | None = None
     server_timing: str | None = None
     trace: Trace | None = None
+    is_open_inference: bool = False
+    """Its errors have the form of the Open Inference Protocol."""
     is_abandoned: bool = False
     """The client went away before the answer."""
 
