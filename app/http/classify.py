@@ -86,6 +86,7 @@ def _answer(record: RequestRecord, answered: Answered) -> Response:
     """The answer of one image, which the log line and a header repeat in part."""
     answer, timing = answered.classification, answered.classification.timing_ms
     record.facts["version"] = answer.model.version
+    record.note_best(answered.best)
     record.warn(answered.warnings)
     if answered.version_label is not None:
         record.facts["version_label"] = answered.version_label

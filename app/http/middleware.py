@@ -20,6 +20,7 @@ from app.http.problems import problem_response
 from app.http.record import STARTED_AT, UNROUTED, RequestRecord
 from app.metrics.http import HttpMetrics
 from app.tracing import Trace, Tracing, enter
+from protocol.log_lines import escaped
 
 REQUEST_ID_HEADER: Final = "X-Request-Id"
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
@@ -30,6 +31,8 @@ _TRACED: Final = frozenset(
     {"model", "version", "version_label", "batch_size", "image_bytes", "files", "failed", "cache"}
 )
 """Facts that become a span's attributes; times are spans of their own."""
+_MAX_PATH: Final = 200
+"""Characters of a path that no route has, in its log line."""
 _SECURITY_HEADERS: Final = {"X-Content-Type-Options": "nosniff"}
 
 
@@ -80,13 +83,16 @@ class Observe:
         route = getattr(scope.get("route"), "path", UNROUTED)
         method = scope["method"] if route != UNROUTED else "*"  # clients can invent methods
         fields: dict[str, Any] = {
-            "request_id": record.request_id,
+            "status": status,
             "method": scope["method"],
             "route": route,
-            "status": status,
             "duration_ms": round(1000 * seconds, 2),
+            "client": record.client,
             **record.facts,
+            "request_id": record.request_id,
         }
+        if route == UNROUTED:
+            fields["path"] = _path(scope)
         if record.is_abandoned:
             fields["abandoned"] = True
         if record.trace is not None:
@@ -113,6 +119,12 @@ class Observe:
             self._log.error("request", **fields, exc_info=None if is_ours else record.error)
         else:
             self._log.info("request", **fields)
+
+
+def _path(scope: Scope) -> str:
+    """What was asked for, undecoded and without its query, which may hold what is secret."""
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    return escaped(raw.decode("latin-1"), limit=_MAX_PATH)
 
 
 def _refusal(error: Exception | None) -> Refusal | None:

@@ -76,6 +76,8 @@ async def infer(
     except ClientGoneError:
         return abandoned(record)
     record.facts["version"] = answers[0].model.version
+    if len(answers) == 1:
+        record.note_best(answers[0].predictions[0])
     return infer_response(asked, answers)
 
 
