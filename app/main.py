@@ -54,17 +54,11 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await parts.start()
         lag_watch = asyncio.create_task(lag.watch())
-        ready_watch = asyncio.create_task(
-            parts.readiness.watch(
-                lambda report: metrics.model_server.ready(is_ready=report.is_ready)
-            )
-        )
         watch = asyncio.create_task(keys.watch(partial(_log_keys, keys))) if keys else None
         try:
             yield
         finally:
             lag_watch.cancel()
-            ready_watch.cancel()
             if watch is not None:
                 watch.cancel()
             await parts.aclose()

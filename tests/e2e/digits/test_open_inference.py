@@ -1,5 +1,9 @@
 """Triton's own client against the real stack, over the Open Inference Protocol."""
 
+import json
+import re
+import subprocess
+import sys
 from urllib.parse import urlsplit
 
 import httpx
@@ -7,6 +11,8 @@ import numpy as np
 import pytest
 from tritonclient import http as triton
 from tritonclient.utils import InferenceServerException
+
+from tests.support.processes import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +82,27 @@ def test_what_is_wrong_is_an_error_of_the_client(client, digits):
     pixels.set_data_from_numpy(np.zeros((1, 8, 8, 3), np.uint8))
     with pytest.raises(InferenceServerException, match="UINT8 is not taken"):
         client.infer("digits", [pixels])
+
+
+def test_the_pages_examples_do_what_they_say(digits_gateway):
+    page = (ROOT / "docs/open-inference.md").read_text()
+    (shell,) = re.findall(r"^```sh\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (python,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    address = urlsplit(digits_gateway.url).netloc
+    said = [
+        subprocess.run(
+            [*command, block.replace("localhost:8000", address)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        ).stdout
+        for command, block in ((["sh", "-c"], shell), ([sys.executable, "-c"], python))
+    ]
+    labels = json.loads(said[0])["outputs"][0]
+    assert (labels["shape"], labels["data"][0]) == ([1, 2], "seven")
+    assert "seven" in said[1]
 
 
 def _text(label):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -72,3 +74,17 @@ def test_the_model_servers_metrics():
     metrics.observe_warmup(model_path="/m/1", code=Code.OK, seconds=0)
     metrics.observe_load(model_path="/m/1", is_loaded=True, seconds=0)
     assert exposed(metrics.exposition()) == documented("The model server")
+
+
+def test_the_pages_queries_are_promql(promtool, tmp_path):
+    page = (ROOT / "docs/metrics.md").read_text()
+    blocks = "".join(re.findall(r"^```promql\n(.*?)^```", page, re.MULTILINE | re.DOTALL))
+    queries = [line for line in blocks.splitlines() if not line.startswith("#")]
+    assert queries
+    rules = [{"record": f"query:{number}", "expr": each} for number, each in enumerate(queries)]
+    file = tmp_path / "rules.yml"
+    file.write_text(json.dumps({"groups": [{"name": "page", "rules": rules}]}))
+    done = subprocess.run(
+        [promtool, "check", "rules", file], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
