@@ -18,24 +18,27 @@ _LOG_GROWTH: Final = math.log(1.02)
 _SMALLEST_SECONDS: Final = 1e-6
 _QUANTILES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
-Key = tuple[str, str, str]
+Key = tuple[str, int, str]
 """Model name, version, stage."""
 
 
 class _Histogram:
-    """Counts by bucket, and the maximum."""
+    """Counts by bucket, the sum and the maximum."""
 
     def __init__(self) -> None:
         self.counts: Counter[int] = Counter()
+        self.sum_seconds = 0.0
         self.max_seconds = 0.0
 
     def add(self, seconds: float) -> None:
         bucket = math.ceil(math.log(max(seconds, _SMALLEST_SECONDS)) / _LOG_GROWTH)
         self.counts[bucket] += 1
+        self.sum_seconds += seconds
         self.max_seconds = max(self.max_seconds, seconds)
 
     def merge(self, other: _Histogram) -> None:
         self.counts.update(other.counts)
+        self.sum_seconds += other.sum_seconds
         self.max_seconds = max(self.max_seconds, other.max_seconds)
 
     def quantile(self, fraction: float) -> float:
@@ -56,7 +59,7 @@ class Latencies:
         self._clock = clock
         self._windows: deque[tuple[float, dict[Key, _Histogram]]] = deque(maxlen=WINDOWS)
 
-    def record(self, model: str, version: str, seconds_by_stage: Mapping[str, float]) -> None:
+    def record(self, model: str, version: int, seconds_by_stage: Mapping[str, float]) -> None:
         """Add one request's stages."""
         started_at = self._clock() // WINDOW_SECONDS * WINDOW_SECONDS
         if not self._windows or self._windows[-1][0] != started_at:
@@ -66,7 +69,7 @@ class Latencies:
             histograms.setdefault((model, version, stage), _Histogram()).add(seconds)
 
     def summary(self) -> dict[Key, dict[str, float]]:
-        """Count and milliseconds at p50, p95, p99 and the maximum by key, over the last windows."""
+        """Count and milliseconds (mean, quantiles, maximum) by key, over the last windows."""
         oldest = self._clock() - WINDOWS * WINDOW_SECONDS
         merged: dict[Key, _Histogram] = {}
         for started_at, histograms in self._windows:
@@ -77,10 +80,12 @@ class Latencies:
 
 
 def _summary(histogram: _Histogram) -> dict[str, float]:
+    count = histogram.counts.total()
     quantiles = {name: histogram.quantile(fraction) for name, fraction in _QUANTILES.items()}
     # Rounded up, or a quantile would be understated after all.
     milliseconds = {
         name: math.ceil(1e6 * seconds) / 1000
         for name, seconds in (quantiles | {"max": histogram.max_seconds}).items()
     }
-    return {"count": histogram.counts.total(), **milliseconds}
+    mean = round(1000 * histogram.sum_seconds / count, 3)
+    return {"count": count, "mean": mean, **milliseconds}

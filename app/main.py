@@ -7,8 +7,6 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -28,19 +26,16 @@ from app.http.callers import Callers
 from app.http.gate import OverloadGate
 from app.http.middleware import Observe
 from app.http.open_inference import routes as open_inference
+from app.http.openapi import declare_keys, document_fully, operation_id
+from app.http.outcomes import Outcomes
 from app.http.ports import PortGuard
 from app.http.refusals import Refusals
-from app.http.schemas import Problem
 from app.http.services import Services
 from app.log import get_logger
 from app.metrics.gateway import Metrics
 from app.settings.gateway import Settings
 from app.tracing import Tracing
-
-_PROBLEM: Final[dict[str, Any]] = {
-    "description": "A problem",
-    "content": {problems.MEDIA_TYPE: {"schema": Problem.model_json_schema()}},
-}
+from app.version import running_version
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -66,7 +61,8 @@ def create_app(settings: Settings) -> FastAPI:
                 await tracing.aclose()
 
     tracing = _tracing(settings)
-    refusals = Refusals(metrics.http, get_logger(), clock)
+    outcomes = Outcomes()
+    refusals = Refusals(metrics.http, get_logger(), clock, outcomes)
     keys = KeysFile(settings.api_keys_file) if settings.api_keys_file else None
     if keys is not None:
         metrics.http.watch_keys(count=lambda: len(keys.ring), is_stale=lambda: keys.is_stale)
@@ -85,9 +81,12 @@ def create_app(settings: Settings) -> FastAPI:
         metrics=metrics,
         gate=OverloadGate(parts.admission.verdict, refusals, callers),
         refusals=refusals,
+        outcomes=outcomes,
     )
     _guard(app, settings, callers, clock)
-    app.add_middleware(Observe, metrics=metrics.http, log=get_logger(), tracing=tracing)
+    app.add_middleware(
+        Observe, metrics=metrics.http, log=get_logger(), tracing=tracing, outcomes=outcomes
+    )
     return app
 
 
@@ -97,7 +96,7 @@ def _tracing(settings: Settings) -> Tracing | None:
         return None
     from app.otel import otlp_tracing  # noqa: PLC0415 - see above
 
-    return otlp_tracing(_version())
+    return otlp_tracing(running_version())
 
 
 def _callers(settings: Settings, keys: KeysFile | None) -> Callers:
@@ -111,7 +110,7 @@ def _callers(settings: Settings, keys: KeysFile | None) -> Callers:
 def _guard(app: FastAPI, settings: Settings, callers: Callers, clock: Callable[[], float]) -> None:
     """Put around the routes what is configured, innermost first; nothing costs nothing."""
     if callers.have_keys:
-        docs.declare_keys(app)
+        declare_keys(app)
     per_key, per_address = settings.rate_limit_per_key, settings.rate_limit_per_address
     if callers.have_keys or per_address or settings.trusted_proxies:
         app.add_middleware(
@@ -132,15 +131,16 @@ def _application(lifespan: Callable[[FastAPI], object]) -> FastAPI:
     app = FastAPI(
         title="Sightserve",
         description="Photos in, labels out. Every answer that is not 2xx is a problem (RFC 9457).",
-        version=_version(),
+        version=running_version(),
         lifespan=lifespan,  # type: ignore[arg-type]  # FastAPI's alias is wider than its docs
+        generate_unique_id_function=operation_id,
         openapi_url=None,  # as docs_url: `docs` has the routes
-        docs_url=None,  # Swagger's page loads scripts from a CDN; ours works offline
+        docs_url=None,  # FastAPI's page loads scripts from a CDN; ours works offline
         redoc_url=None,
         redirect_slashes=False,  # a redirected upload is sent twice
-        responses={"default": _PROBLEM, 422: _PROBLEM},  # 422: or FastAPI documents its own
     )
     app.state.documents = {}
+    document_fully(app)
     for part in (classify, models, health, stats, open_inference):
         app.include_router(part.router)
     app.include_router(page.page_router(page.PAGE.read_text(encoding="utf-8")))
@@ -157,10 +157,3 @@ def _log_keys(keys: KeysFile, error: KeysError | None) -> None:
         get_logger().info("api keys changed", keys=len(keys.ring))
     else:
         get_logger().error("api keys not changed", detail=str(error), keys=len(keys.ring))
-
-
-def _version() -> str:
-    try:
-        return version("sightserve")
-    except PackageNotFoundError:  # run from a checkout that is not installed
-        return "0"

@@ -23,11 +23,11 @@ from app.access.limits import Limiter, Meter
 from app.errors import GatewayError, MisdirectedRequestError, RequestError
 from app.http.callers import Callers
 from app.http.open_inference.names import HEADER_LENGTH
-from app.http.ports import PROBES, is_admin, is_problem
+from app.http.ports import PROBES, is_admin, is_docs, is_problem
 from app.http.problems import problem_response
 from app.http.record import RequestRecord
 
-_OPEN: Final = PROBES | {"/", "/docs", "/openapi.json"}
+_OPEN: Final = PROBES | {"/", "/openapi.json"}
 _CORS_HEADERS: Final = (
     "Authorization",
     "Content-Type",
@@ -77,7 +77,7 @@ class Cors(CORSMiddleware):
         super().__init__(
             app,
             allow_origins=origins,
-            allow_methods=("GET", "POST"),
+            allow_methods=("GET", "HEAD", "POST"),
             allow_headers=_CORS_HEADERS,
             expose_headers=_CORS_EXPOSED,
         )
@@ -172,7 +172,7 @@ def _charging(meters: Sequence[Meter]) -> Callable[[int], None]:
 
 
 def _is_open(path: str) -> bool:
-    return path in _OPEN or is_problem(path)
+    return path in _OPEN or is_docs(path) or is_problem(path)
 
 
 def _is_free(scope: Scope) -> bool:

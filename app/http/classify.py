@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import fields
-from typing import Any, Final
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from pydantic_core import to_json
 
 from app.classify.answers import Answered, Classification
 from app.errors import GatewayError, RequestError, let_go_of_frames
+from app.http.bodies import IMAGES, ONE_IMAGE
 from app.http.departure import ClientGoneError
 from app.http.dependencies import DeadlineDep, QueryDep, departure_of, record_of, services_of
 from app.http.in_time import abandoned, in_time
@@ -19,46 +20,15 @@ from app.http.problems import problem_body
 from app.http.record import RequestRecord
 from app.http.schemas import BatchAnswer, ClassifyAnswer
 from app.http.services import Services
+from app.http.strict import StrictRoute
 from app.http.uploads import Upload, read_image, read_images
 
-router = APIRouter(tags=["classify"])
-
-_IMAGE: Final = {"type": "string", "format": "binary"}
-_ONE_IMAGE: Final = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "properties": {"file": _IMAGE},
-                }
-            },
-            "image/*": {"schema": _IMAGE},
-            "application/octet-stream": {"schema": _IMAGE},
-        },
-    }
-}
-_IMAGES: Final = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["files"],
-                    "properties": {"files": {"type": "array", "items": _IMAGE}},
-                }
-            }
-        },
-    }
-}
+router = APIRouter(tags=["classify"], route_class=StrictRoute)
 
 
-@router.post("/classify", response_model=ClassifyAnswer, openapi_extra=_ONE_IMAGE)
+@router.post("/classify", response_model=ClassifyAnswer, openapi_extra=ONE_IMAGE)
 async def classify(request: Request, query: QueryDep, deadline: DeadlineDep) -> Response:
-    """Classify one image: multipart field `file`, or the raw bytes as the body."""
+    """Classify one image: multipart field `file`, the raw bytes as the body, or base64 in JSON."""
     services, record = services_of(request), record_of(request)
     try:
         with (
@@ -107,9 +77,9 @@ def _answer(record: RequestRecord, answered: Answered) -> Response:
     return response
 
 
-@router.post("/classify/batch", response_model=BatchAnswer, openapi_extra=_IMAGES)
+@router.post("/classify/batch", response_model=BatchAnswer, openapi_extra=IMAGES)
 async def classify_batch(request: Request, query: QueryDep, deadline: DeadlineDep) -> Response:
-    """Classify several images (multipart field `files`, repeated): a result or a problem each."""
+    """Classify several images (field `files`, or JSON): a result or a problem for each."""
     services, record = services_of(request), record_of(request)
     settings = services.settings
     try:
@@ -181,7 +151,9 @@ async def _one(
         record.warn(error.warnings)
         services.metrics.http.refused(error.refusal)
         let_go_of_frames(error)
-        return {"file": upload.name, "problem": problem_body(error)}
+        problem = problem_body(error)
+        services.outcomes.note(problem, request_id=record.request_id, is_of_image=True)
+        return {"file": upload.name, "problem": problem}
     record.warn(answered.warnings)
     return {"file": upload.name, **_members(answered.classification)}
 

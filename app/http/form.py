@@ -115,13 +115,19 @@ class Form:
             self._other_fields.add(name[:64].decode("utf-8", "replace"))
             return
         if len(self._files) >= self._max_files:
-            raise PayloadTooLargeError(
-                f"the field {self._field} may have at most {self._max_files} files"
-            )
+            raise PayloadTooLargeError(self._too_many())
         self._file = BytesIO()
         file_name = options.get(b"filename")
         name_text = None if file_name is None else file_name.decode("utf-8", "replace")
         self._files.append((name_text, self._file))
+
+    def _too_many(self) -> str:
+        if self._max_files == 1:
+            return (
+                f"the field {self._field} may have one file: send several to /classify/batch, in "
+                "the field files"
+            )
+        return f"the field {self._field} may have at most {self._max_files} files"
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._file is not None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter
 
 from app.errors import ModelNotReadyError
 from app.http.dependencies import ServicesDep
-from app.http.schemas import Alive, Ready, ReadyModel
+from app.http.schemas import Alive, Health, ModelHealth, Ready, ReadyModel
+from app.http.strict import StrictRoute
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], route_class=StrictRoute)
 
 
 @router.get("/livez")
@@ -31,22 +30,19 @@ async def readyz(services: ServicesDep) -> Ready:
 
 
 @router.get("/healthz")
-async def healthz(services: ServicesDep) -> dict[str, Any]:
+async def healthz(services: ServicesDep) -> Health:
     """A summary for people and dashboards; always 200 while the process turns."""
     report = await services.readiness.report()
-    return {
-        "status": "ready" if report.is_ready else "not ready",
-        "detail": report.detail or None,
-        "draining": report.is_draining,
-        "models": [
-            {
-                "name": model.name,
-                "ready": model.is_ready,
-                "version": model.version,
-                "detail": model.detail,
-            }
+    return Health(
+        status="ready" if report.is_ready else "not ready",
+        detail=report.detail or None,
+        draining=report.is_draining,
+        models=[
+            ModelHealth(
+                name=model.name, ready=model.is_ready, version=model.version, detail=model.detail
+            )
             for model in report.models
         ],
-        "images_in_progress": services.admission.images,
-        "bytes_in_progress": services.buffers.bytes,
-    }
+        images_in_progress=services.admission.images,
+        bytes_in_progress=services.buffers.bytes,
+    )

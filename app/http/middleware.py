@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.access.addresses import share_of
 from app.errors import GatewayError, Refusal, let_go_of_frames
 from app.http.open_inference.names import LIVE, READY, is_open_inference
+from app.http.outcomes import Outcomes
 from app.http.problems import problem_response
 from app.http.record import STARTED_AT, UNROUTED, RequestRecord
 from app.metrics.http import HttpMetrics
@@ -25,6 +26,7 @@ from protocol.log_lines import escaped
 REQUEST_ID_HEADER: Final = "X-Request-Id"
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _SERVER_ERROR: Final = 500
+_HEAD: Final = "HEAD"
 _QUIET: Final = frozenset({"/livez", "/readyz", "/healthz", "/metrics", LIVE, READY})
 """Probed every few seconds: logged at debug. Readiness logs its changes itself."""
 _TRACED: Final = frozenset(
@@ -40,9 +42,16 @@ class Observe:
     """ASGI middleware: see the module."""
 
     def __init__(
-        self, app: ASGIApp, *, metrics: HttpMetrics, log: Any, tracing: Tracing | None = None
+        self,
+        app: ASGIApp,
+        *,
+        metrics: HttpMetrics,
+        log: Any,
+        tracing: Tracing | None = None,
+        outcomes: Outcomes | None = None,
     ) -> None:
         self._app = app
+        self._outcomes = outcomes or Outcomes()
         self._tracing = tracing
         self._metrics = metrics
         self._log = log
@@ -56,7 +65,9 @@ class Observe:
         started_at = state.get(STARTED_AT, time.monotonic())
         record = state["record"] = RequestRecord(_request_id(scope), started_at, _peer(scope))
         record.is_open_inference = is_open_inference(scope["path"])
-        status = 0
+        status, method = 0, scope["method"]
+        if method == _HEAD:  # routed as GET; the connection leaves the body out
+            scope["method"] = "GET"
         if self._tracing is not None and scope["path"] not in _QUIET:
             trace = record.trace = self._tracing.begin(scope["headers"])
             record.facts["trace_id"] = trace.trace_id
@@ -76,15 +87,15 @@ class Observe:
             if status == 0:
                 await response(scope, receive, send_with_headers)
         finally:
-            self._finish(scope, record, status)
+            self._finish(scope, record, status, method)
 
-    def _finish(self, scope: Scope, record: RequestRecord, status: int) -> None:
+    def _finish(self, scope: Scope, record: RequestRecord, status: int, asked: str) -> None:
         seconds = time.monotonic() - record.started_at
         route = getattr(scope.get("route"), "path", UNROUTED)
-        method = scope["method"] if route != UNROUTED else "*"  # clients can invent methods
+        method = asked if route != UNROUTED else "*"  # clients can invent methods
         fields: dict[str, Any] = {
             "status": status,
-            "method": scope["method"],
+            "method": asked,
             "route": route,
             "duration_ms": round(1000 * seconds, 2),
             "client": record.client,
@@ -98,6 +109,10 @@ class Observe:
         if record.trace is not None:
             _end(record.trace, route, method, status, record)
         self._write(route, status, record, fields)
+        if record.problem_body is not None and route not in _QUIET:
+            self._outcomes.note(
+                record.problem_body, request_id=record.request_id, is_of_image=method == "POST"
+            )
         self._metrics.request_done(
             route, method, status, seconds, problem=record.problem, refusal=_refusal(record.error)
         )

@@ -12,9 +12,10 @@ from app.errors import GatewayError
 from app.http.dependencies import ServicesDep
 from app.http.schemas import ModelInfo, ModelList, VersionInfo
 from app.http.services import Services
+from app.http.strict import StrictRoute
 from protocol.models import State, VersionStatus
 
-router = APIRouter(tags=["models"])
+router = APIRouter(tags=["models"], route_class=StrictRoute)
 
 _BEST_FIRST = (
     State.AVAILABLE, State.LOADING, State.START, State.UNLOADING, State.END, State.UNKNOWN
@@ -22,7 +23,7 @@ _BEST_FIRST = (
 
 
 @router.get("/models", response_model_exclude_none=True)
-async def models(services: ServicesDep) -> ModelList:
+async def list_models(services: ServicesDep) -> ModelList:
     """The default model and the required ones, with the states of their versions."""
     found = []
     for name in services.settings.models:
@@ -41,7 +42,7 @@ async def models(services: ServicesDep) -> ModelList:
 
 
 @router.get("/models/{name}", response_model_exclude_none=True)
-async def model(
+async def get_model(
     services: ServicesDep,
     name: Annotated[str, Path(min_length=1, max_length=255, description="The model's name.")],
 ) -> ModelInfo:

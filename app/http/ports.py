@@ -17,7 +17,8 @@ from app.http.problems import TYPE_PREFIX, http_problem_response
 PROBES: Final = frozenset({"/livez", "/readyz", LIVE, READY})
 """For everybody, any host, any number: a kubelet asks by the pod's address and has no key."""
 _HEALTH: Final = PROBES | {"/healthz"}
-_ADMIN_ONLY: Final = frozenset({"/metrics", "/stats", "/docs", "/openapi.json"})
+_ADMIN_ONLY: Final = frozenset({"/metrics", "/stats", "/openapi.json"})
+_DOCS: Final = "/docs"
 _IS_ADMIN: Final = "is_admin"
 _NOT_FOUND: Final = 404
 _PROBLEM_SLASHES: Final = TYPE_PREFIX.count("/")
@@ -53,8 +54,17 @@ class PortGuard:
     def _is_here(scope: Scope) -> bool:
         path = scope["path"]
         if is_admin(scope):
-            return path in _ADMIN_ONLY or path in _HEALTH or is_problem(path)
-        return path not in _ADMIN_ONLY
+            return _is_admin_only(path) or path in _HEALTH or is_problem(path)
+        return not _is_admin_only(path)
+
+
+def _is_admin_only(path: str) -> bool:
+    return path in _ADMIN_ONLY or is_docs(path)
+
+
+def is_docs(path: str) -> bool:
+    """Whether it is the documentation, or a file that it loads."""
+    return path == _DOCS or path.startswith(_DOCS + "/")
 
 
 def is_problem(path: str) -> bool:

@@ -2,7 +2,7 @@
 
 Under /v2 the Open Inference Protocol has its own form: the same status, and a detail alone.
 
-docs/api.md has a row for each `type`; a test walks the tree of errors and the table.
+docs/reference/problems.md has a row for each `type`; a test walks the tree of errors and the table.
 """
 
 from __future__ import annotations
@@ -127,7 +127,8 @@ def problem_response(error: Exception, record: RequestRecord) -> Response:
         headers["WWW-Authenticate"] = error.challenge
     if isinstance(error, errors.RequestTimeoutError):
         headers["Connection"] = "close"  # what is still to come is not waited for
-    return _response(problem_body(error, request_id=record.request_id), headers, record)
+    record.problem_body = problem_body(error, request_id=record.request_id)
+    return _response(record.problem_body, headers, record)
 
 
 def http_problem_response(error: HTTPException, record: RequestRecord) -> Response:
@@ -137,7 +138,7 @@ def http_problem_response(error: HTTPException, record: RequestRecord) -> Respon
         error.status_code, phrase.lower().replace(" ", "-"), phrase
     )
     record.problem = kind.slug
-    body = {
+    record.problem_body = body = {
         "type": TYPE_PREFIX + kind.slug,
         "title": kind.title,
         "status": kind.status,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -36,6 +36,8 @@ class RequestRecord:
     facts: dict[str, Any] = field(default_factory=dict)
     """Model, version, first class, batch size, image bytes, stage times in milliseconds."""
     problem: str | None = None
+    problem_body: Mapping[str, Any] | None = None
+    """The problem as it was answered."""
     error: Exception | None = None
     server_timing: str | None = None
     trace: Trace | None = None

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from app.errors import GatewayError
-from app.http.problems import problem_type
+from app.http.outcomes import Outcomes
+from app.http.problems import problem_body, problem_type
 from app.http.record import UNROUTED
 from app.metrics.http import HttpMetrics
 
@@ -43,8 +44,15 @@ class SampledLog:
 class Refusals:
     """Where everybody who refuses without the application's help reports it."""
 
-    def __init__(self, metrics: HttpMetrics, log: Any, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        metrics: HttpMetrics,
+        log: Any,
+        clock: Callable[[], float],
+        outcomes: Outcomes | None = None,
+    ) -> None:
         self._metrics = metrics
+        self._outcomes = outcomes or Outcomes()
         self._log = SampledLog(log, clock)
 
     def note(self, error: GatewayError, *, peer: str, route: str = UNROUTED) -> None:
@@ -53,6 +61,7 @@ class Refusals:
         self._metrics.request_refused(
             route, _ANY, kind.status, problem=kind.slug, refusal=error.refusal
         )
+        self._outcomes.note(problem_body(error), request_id=None, is_of_image=route != UNROUTED)
         self._log.note(
             "refused", kind.slug, status=kind.status, detail=error.detail, peer=peer, route=route
         )

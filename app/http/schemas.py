@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from pydantic import BaseModel
 
@@ -104,21 +105,67 @@ class Alive(BaseModel):
     status: str
 
 
+class ModelHealth(BaseModel):
+    """One required model, and what is wrong with it if something is."""
+
+    name: str
+    ready: bool
+    version: int | None
+    detail: str | None
+
+
+class Health(BaseModel):
+    """The answer of `GET /healthz`."""
+
+    status: Literal["ready", "not ready"]
+    detail: str | None
+    draining: bool
+    """The gateway is about to stop."""
+    models: list[ModelHealth]
+    images_in_progress: int
+    bytes_in_progress: int
+
+
 class StageSummary(BaseModel):
     """Milliseconds of one stage of one version."""
 
     model: str
-    version: str
+    version: int
     stage: str
+    """decode, queue, inference or total."""
     count: int
+    mean: float
     p50: float
     p95: float
     p99: float
     max: float
 
 
+class LastProblem(BaseModel):
+    """A problem that was answered lately."""
+
+    at: str
+    """When, as RFC 3339 in UTC."""
+    status: int
+    type: str
+    detail: str | None
+    request_id: str | None
+
+
 class Stats(BaseModel):
-    """Latencies over the last minutes."""
+    """Latencies over the last minutes, and how requests went since the start."""
 
     window_seconds: float
+    uptime_seconds: float
+    requests_per_second: float
+    """Images answered per second, over the last ten seconds."""
+    images_in_progress: int
+    answered: int
+    """Images with a result since the start."""
+    refused: int
+    """Images that were refused though nothing was wrong with them: 429, 503 and 504."""
+    failed: int
+    """Images with any other problem."""
+    last_problems: list[LastProblem]
+    """The newest first, at most ten."""
     stages: list[StageSummary]

@@ -10,6 +10,7 @@ from app.classify.classifier import Classifier
 from app.classify.readiness import Readiness
 from app.http.buffers import Buffers
 from app.http.gate import Gate
+from app.http.outcomes import Outcomes
 from app.http.refusals import Refusals
 from app.metrics.gateway import Metrics
 from app.settings.gateway import Settings
@@ -28,3 +29,4 @@ class Services:
     metrics: Metrics
     gate: Gate
     refusals: Refusals
+    outcomes: Outcomes

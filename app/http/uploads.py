@@ -18,9 +18,11 @@ from app.errors import PayloadTooLargeError, RequestError, UnsupportedMediaTypeE
 from app.http.buffers import Holding
 from app.http.departure import ClientGoneError
 from app.http.form import Form
+from app.http.json_images import JsonImages
 
 _FORM: Final = "multipart/form-data"
 _BINARY: Final = "application/octet-stream"
+_JSON: Final = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Upload:
 
 
 async def read_image(request: Request, holding: Holding, *, max_bytes: int) -> Upload:
-    """The one image of a request: the form field `file`, or the whole body.
+    """The one image of a request: the form field `file`, the whole body, or base64 in JSON.
 
     Raises:
         RequestError: no image, several, wrong type, too large.
@@ -45,10 +47,13 @@ async def read_image(request: Request, holding: Holding, *, max_bytes: int) -> U
         (upload,) = await _read_form(request, form, holding, max_bytes)
     elif media_type.startswith("image/") or media_type == _BINARY:
         upload = Upload(await _read_file(request, holding, max_bytes), None)
+    elif media_type == _JSON:
+        json = JsonImages(is_batch=False, max_files=1)
+        (upload,) = await _read_form(request, json, holding, max_bytes)
     else:
         raise UnsupportedMediaTypeError(
-            "send the image as multipart/form-data (field file), image/* or "
-            "application/octet-stream"
+            "send the image as multipart/form-data (field file), image/*, "
+            'application/octet-stream or application/json ({"image": {"b64": "…"}})'
         )
     if not upload.data:
         raise RequestError("the image is empty: zero bytes arrived")
@@ -58,15 +63,22 @@ async def read_image(request: Request, holding: Holding, *, max_bytes: int) -> U
 async def read_images(
     request: Request, holding: Holding, *, max_bytes: int, max_files: int
 ) -> list[Upload]:
-    """The images of a batch request: the form field `files`, repeated.
+    """The images of a batch request: the form field `files`, repeated, or base64 in JSON.
 
     Raises:
         RequestError: as `read_image`; empty files are kept, each has its own answer.
     """
     media_type, options = _content_type(request)
-    if media_type != _FORM:
-        raise UnsupportedMediaTypeError("send the images as multipart/form-data (field files)")
-    form = Form(options, field="files", max_files=max_files)
+    form: Form | JsonImages
+    if media_type == _FORM:
+        form = Form(options, field="files", max_files=max_files)
+    elif media_type == _JSON:
+        form = JsonImages(is_batch=True, max_files=max_files)
+    else:
+        raise UnsupportedMediaTypeError(
+            "send the images as multipart/form-data (field files) or "
+            'application/json ({"images": [{"b64": "…"}]})'
+        )
     return await _read_form(request, form, holding, max_bytes)
 
 
@@ -83,7 +95,7 @@ async def _read_file(request: Request, holding: Holding, max_bytes: int) -> byte
 
 
 async def _read_form(
-    request: Request, form: Form, holding: Holding, max_bytes: int
+    request: Request, form: Form | JsonImages, holding: Holding, max_bytes: int
 ) -> list[Upload]:
     async for chunk in chunks(request, holding, max_bytes):
         form.feed(chunk)

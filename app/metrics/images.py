@@ -11,6 +11,7 @@ from app.classify.answers import Answered
 from app.latencies import Latencies
 from app.metrics.buckets import SECONDS
 from app.metrics.top_classes import IsServed, TopClasses
+from app.rate import Rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class ImageMetrics:
 
     def __init__(self, registry: CollectorRegistry, clock: Callable[[], float]) -> None:
         self.latencies = Latencies(clock)
+        self.rate = Rate(clock)
         self._of_version: dict[tuple[str, int], _OfVersion] = {}
         self._top_classes = TopClasses(clock)
         registry.register(self._top_classes)
@@ -53,6 +55,7 @@ class ImageMetrics:
         name, version, timing = answer.model.name, answer.model.version, answer.timing_ms
         series = self._of_version.get((name, version)) or self._series(name, version)
         series.images.inc()
+        self.rate.add()
         if answered.best is not None:
             self._top_classes.count(name, version, answered.best)
         if answered.age_seconds is not None:
@@ -65,7 +68,7 @@ class ImageMetrics:
         }
         for stage, value in seconds.items():
             series.stages[stage].observe(value)
-        self.latencies.record(name, str(version), seconds)
+        self.latencies.record(name, version, seconds)
 
     def _series(self, model: str, version: int) -> _OfVersion:
         names = (model, str(version))

@@ -6,13 +6,14 @@ import os
 import platform
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Info, ProcessCollector
+from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+
+from app.version import running_version
 
 _PROC: Final = Path("/proc")
 _RESIDENT_PAGES: Final = 1
@@ -28,10 +29,13 @@ class ProcessMetrics:
         ProcessCollector(registry=registry)
         self._workers = _Workers()
         registry.register(self._workers)
-        build = Info(
-            "gateway_build", "What runs: the versions of Sightserve and Python.", registry=registry
+        build = Gauge(
+            "gateway_build_info",
+            "1: the versions of Sightserve and Python that run.",
+            ("version", "python"),
+            registry=registry,
         )
-        build.info({"version": _version(), "python": platform.python_version()})
+        build.labels(running_version(), platform.python_version()).set(1)
 
     def watch_workers(self, pids: Callable[[], Iterable[int]]) -> None:
         """Read the processes with these ids, too."""
@@ -78,10 +82,3 @@ def _resident_bytes(pid: int) -> int:
 def _cpu_seconds(pid: int) -> float:
     after_name = (_PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()
     return sum(map(int, after_name[_CPU_TICKS])) / os.sysconf("SC_CLK_TCK")
-
-
-def _version() -> str:
-    try:
-        return version("sightserve")
-    except PackageNotFoundError:  # run from a checkout that is not installed
-        return "0"

@@ -6,6 +6,9 @@ descriptions of its fields are the documentation.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -18,9 +21,12 @@ from app.settings.http import HttpSettings
 from app.settings.model_server import ModelServerSettings
 from app.settings.queueing import QueueingSettings
 from app.settings.server import ServerSettings
+from app.settings.service_links import is_of_service
 from app.settings.telemetry import TelemetrySettings
 
 ENV_PREFIX: Final = "GATEWAY_"
+_MAX_NAME: Final = 64
+"""So much of an unknown variable's name is repeated."""
 
 
 class SettingsError(Exception):
@@ -52,6 +58,7 @@ def load_settings(**overrides: Any) -> Settings:
     Raises:
         SettingsError: the first thing that is wrong.
     """
+    _refuse_unknown(os.environ)
     try:
         return Settings(**{name: value for name, value in overrides.items() if value is not None})
     except ValidationError as error:
@@ -63,6 +70,17 @@ def load_settings(**overrides: Any) -> Settings:
         if first["type"] == "missing":
             raise SettingsError(f"{variable} is not set: {_hint(first['loc'][0])}") from error
         raise SettingsError(f"{variable}: {message} (got {first['input']!r})") from error
+
+
+def _refuse_unknown(environment: Mapping[str, str]) -> None:
+    """A misspelled variable would leave its default in force, and nobody would know."""
+    known = {ENV_PREFIX + name.upper() for name in Settings.model_fields}
+    for variable, value in sorted(environment.items()):
+        name = variable.upper()  # as pydantic-settings reads them
+        if name.startswith(ENV_PREFIX) and name not in known and not is_of_service(name, value):
+            close = get_close_matches(name, sorted(known), n=1, cutoff=0.8)
+            hint = f"did you mean {close[0]}?" if close else "docs/configuration.md has all of them"
+            raise SettingsError(f"{variable[:_MAX_NAME]} is no setting of the gateway: {hint}")
 
 
 def _hint(field: str) -> str:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from app.settings.room import Room, none_if_empty
+from app.settings.service_links import is_service_url
+
+_PORT: Final = 8000
+
+
+def _port(value: Any) -> Any:
+    return _PORT if is_service_url(value) else value
+
+
+def _admin_port(value: Any) -> Any:
+    return None if is_service_url(value) else none_if_empty(value)
 
 
 class ServerSettings(Room):
@@ -17,8 +28,10 @@ class ServerSettings(Room):
         description="Address to listen on. The default keeps the gateway to this machine; 0.0.0.0 "
         "opens it to the network (our container image does).",
     )
-    port: int = Field(default=8000, ge=0, le=65_535, description="Port; 0 picks a free one.")
-    admin_port: Annotated[int | None, BeforeValidator(none_if_empty)] = Field(
+    port: Annotated[int, BeforeValidator(_port)] = Field(
+        default=_PORT, ge=0, le=65_535, description="Port; 0 picks a free one."
+    )
+    admin_port: Annotated[int | None, BeforeValidator(_admin_port)] = Field(
         default=None,
         ge=0,
         le=65_535,

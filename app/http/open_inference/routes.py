@@ -32,6 +32,7 @@ from app.http.open_inference.schemas import (
     inlined,
 )
 from app.http.services import Services
+from app.http.strict import StrictRoute
 from protocol.models import ModelSpec, State
 
 _ERROR: Final[dict[str, Any]] = {"description": "An error", "model": OpenInferenceError}
@@ -58,6 +59,7 @@ _INFERRED: Final[dict[int | str, dict[str, Any]]] = {
 
 router = APIRouter(
     tags=["open inference"],
+    route_class=StrictRoute,
     responses={"default": _ERROR, 422: _ERROR},
 )
 

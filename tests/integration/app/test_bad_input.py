@@ -56,7 +56,7 @@ def test_no_content_type(gateway):
 
 
 @pytest.mark.parametrize(
-    "media_type", ["text/plain", "application/json", "video/mp4", ";", "imagé/x"]
+    "media_type", ["text/plain", "application/xml", "video/mp4", ";", "imagé/x"]
 )
 def test_types_that_are_no_image(gateway, media_type):
     expect(raw(gateway, b"hello", media_type.encode()), 415, "unsupported-media-type")
@@ -108,7 +108,8 @@ def test_a_wrong_field(gateway, photo):
 
 def test_two_files_for_one_answer(gateway, photo):
     files = [("file", ("a", photo)), ("file", ("b", photo))]
-    expect(gateway.client.post("/classify", files=files), 413, "payload-too-large")
+    body = expect(gateway.client.post("/classify", files=files), 413, "payload-too-large")
+    assert "send several to /classify/batch, in the field files" in body["detail"]
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,9 @@ def test_what_is_not_asked_for_is_not_kept():
 def test_a_file_too_many_is_noticed_when_it_begins():
     form = Form(OPTIONS, field="file", max_files=1)
     form.feed(body(part("file", b"a"), end=b""))
-    with pytest.raises(PayloadTooLargeError, match="at most 1 files"):
+    with pytest.raises(
+        PayloadTooLargeError, match="may have one file: send several to /classify/batch"
+    ):
         form.feed(b"--frontier\r\n" + part("file", b"b"))
 
 

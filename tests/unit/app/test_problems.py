@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 
 from app import errors
-from app.http.docs import problem_rows
+from app.http.problem_page import problem_rows
 from app.http.problems import (
     PROBLEM_TYPES,
     TYPE_PREFIX,
@@ -19,7 +19,7 @@ from app.http.problems import (
 )
 from app.http.record import RequestRecord
 
-API_PAGE = Path(__file__).resolve().parents[3] / "docs" / "api.md"
+PROBLEMS_PAGE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "problems.md"
 
 
 def tree(root=errors.GatewayError):
@@ -38,7 +38,9 @@ def test_slugs_are_unique():
 @pytest.mark.parametrize("kind", problem_rows(), ids=lambda kind: kind.slug)
 def test_every_problem_has_a_row_in_the_docs(kind):
     rows = [
-        line for line in API_PAGE.read_text().splitlines() if f"`{TYPE_PREFIX}{kind.slug}`" in line
+        line
+        for line in PROBLEMS_PAGE.read_text().splitlines()
+        if f"`{TYPE_PREFIX}{kind.slug}`" in line
     ]
     assert len(rows) == 1
     assert f"| {kind.status} |" in rows[0]

@@ -118,3 +118,44 @@ def test_an_empty_variable_is_one_that_is_not_set(monkeypatch):
     settings = load_settings()
     assert settings.api_keys_file is settings.rate_limit_per_key is None
     assert settings.trusted_proxies == settings.allowed_hosts == settings.cors_origins == ()
+
+
+@pytest.mark.parametrize(
+    ("variable", "message"),
+    [
+        (
+            "GATEWAY_MAX_BATCHSIZE",
+            "BATCHSIZE is no setting of the gateway: did you mean GATEWAY_MAX_BATCH_SIZE?",
+        ),
+        (
+            "gateway_modelname",
+            "gateway_modelname is no setting .* did you mean GATEWAY_MODEL_NAME?",
+        ),
+        ("GATEWAY_ZEBRA", "GATEWAY_ZEBRA is no setting of the gateway: docs/configuration.md has"),
+        ("GATEWAY_" + "X" * 10_000, "^GATEWAY_X{56} is no setting"),
+    ],
+)
+def test_a_variable_that_is_no_setting_is_refused(monkeypatch, variable, message):
+    monkeypatch.setenv(variable, "1")
+    with pytest.raises(SettingsError, match=message.replace("?", r"\?")):
+        load_settings()
+
+
+def test_what_kubernetes_says_of_a_service_named_gateway_is_no_setting(monkeypatch):
+    for variable, value in {
+        "GATEWAY_SERVICE_HOST": "10.0.0.1",
+        "GATEWAY_SERVICE_PORT": "80",
+        "GATEWAY_SERVICE_PORT_HTTP": "80",
+        "GATEWAY_PORT": "tcp://10.0.0.1:80",
+        "GATEWAY_PORT_80_TCP": "tcp://10.0.0.1:80",
+        "GATEWAY_PORT_80_TCP_PROTO": "tcp",
+        "GATEWAY_PORT_80_TCP_PORT": "80",
+        "GATEWAY_PORT_80_TCP_ADDR": "10.0.0.1",
+        "GATEWAY_ADMIN_PORT": "tcp://10.0.0.2:81",
+        "GATEWAY_BLUE_SERVICE_HOST": "10.0.0.3",
+        "GATEWAY_BLUE_PORT": "tcp://10.0.0.3:80",
+    }.items():
+        monkeypatch.setenv(variable, value)
+    settings = load_settings()
+    assert (settings.port, settings.admin_port) == (8000, None)
+    assert load_settings(port=9001).port == 9001
