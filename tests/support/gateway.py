@@ -22,6 +22,7 @@ import uvicorn
 from app.http.server import server_config
 from app.main import create_app
 from app.settings.gateway import Settings
+from tests.support.documented import check_documented
 from tests.support.processes import wait_until
 
 START_SECONDS = 20.0
@@ -60,6 +61,7 @@ def running_gateway(model_server_url: str, **changes: Any) -> Iterator[Gateway]:
         port = server.servers[0].sockets[0].getsockname()[1]
         url = f"http://127.0.0.1:{port}"
         with client_for(url) as client:
+            client.event_hooks["response"] = [check_documented]
             yield Gateway(url, client, app.state.services)
     finally:
         server.should_exit = True

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from pathlib import Path
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from app.model_server.addresses import Address
@@ -159,3 +162,19 @@ def test_what_kubernetes_says_of_a_service_named_gateway_is_no_setting(monkeypat
     settings = load_settings()
     assert (settings.port, settings.admin_port) == (8000, None)
     assert load_settings(port=9001).port == 9001
+
+
+def test_every_variable_that_our_files_give_the_gateway_is_a_setting(monkeypatch):
+    root = Path(__file__).resolve().parents[3]
+    compose = yaml.safe_load((root / "docker-compose.yml").read_text())
+    given = set(compose["services"]["gateway"]["environment"])
+    for path in (root / "k8s").rglob("*.yaml"):
+        given |= set(re.findall(r"name: (GATEWAY_\w+)", path.read_text()))
+    given |= set(re.findall(r"GATEWAY_\w+(?==)", (root / "Dockerfile").read_text()))
+    given -= {"GATEWAY_LOCK"}  # an argument of the image's build
+    assert len(given) > 5
+    for variable in given:
+        monkeypatch.setenv(variable, "")
+    with pytest.raises(SettingsError) as refused:
+        load_settings()  # for what they are empty, not for what they are
+    assert "is no setting" not in str(refused.value)
