@@ -60,7 +60,7 @@ _INFERRED: Final[dict[int | str, dict[str, Any]]] = {
 router = APIRouter(
     tags=["open inference"],
     route_class=StrictRoute,
-    responses={"default": _ERROR, 422: _ERROR},
+    responses={422: _ERROR},
 )
 
 Name = Annotated[str, Path(min_length=1, max_length=255, description="The model's name.")]
