@@ -128,6 +128,8 @@ def build_classification(
         standings=server.standings,
         current=lambda: {name: catalog.current(name) for name in settings.models},
     )
+    metrics.images.watch_versions(lambda name, version: version in catalog.current(name))
+    metrics.process.watch_workers(lambda: decode_pool.pids)
     return Classification(
         server, catalog, decode_pool, batcher, mirror, classifier, admission, readiness
     )

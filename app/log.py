@@ -1,4 +1,4 @@
-"""Structured logs on stdout: JSON lines, or colours on a terminal. Facts are fields."""
+"""Structured logs on stdout: JSON lines, or columns on a terminal (see `protocol.log_lines`)."""
 
 from __future__ import annotations
 
@@ -10,25 +10,22 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from app.settings.telemetry import TelemetrySettings
+from protocol.log_lines import console_line, has_colours, is_console, json_line
 
 
 def configure_logging(settings: TelemetrySettings) -> None:
     """Send our lines and those of libraries (uvicorn, asyncio) through one format."""
     level = getattr(logging, settings.log_level.upper())
-    is_console = settings.log_format == "console" or (
-        settings.log_format == "auto" and sys.stdout.isatty()
-    )
     shared: list[Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
     ]
-    renderer: list[Processor] = (
-        # Rich's tracebacks show locals: keys, images; and hold the event loop up for seconds.
-        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
-        if is_console
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    )
+    # Plain tracebacks: Rich's show locals (keys, images) and hold the event loop up for seconds.
+    renderer: list[Processor] = [
+        structlog.processors.format_exc_info,
+        _for_people if is_console(settings.log_format, sys.stdout) else _for_machines,
+    ]
     structlog.configure(
         processors=[*shared, *renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -49,6 +46,14 @@ def configure_logging(settings: TelemetrySettings) -> None:
     logging.getLogger("uvicorn.error").setLevel(max(level, logging.WARNING))
     # A warning for every malformed form: clients would write our log. Our line has the problem.
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
+
+
+def _for_machines(_: WrappedLogger, __: str, event: EventDict) -> str:
+    return json_line(event)
+
+
+def _for_people(_: WrappedLogger, __: str, event: EventDict) -> str:
+    return console_line(event, colours=has_colours(sys.stdout))
 
 
 def _drop_internals(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

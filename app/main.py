@@ -25,6 +25,7 @@ from app.http.buffers import Buffers
 from app.http.callers import Callers
 from app.http.gate import OverloadGate
 from app.http.middleware import Observe
+from app.http.open_inference import routes as open_inference
 from app.http.openapi import declare_keys, document_fully, operation_id
 from app.http.outcomes import Outcomes
 from app.http.ports import PortGuard
@@ -140,8 +141,8 @@ def _application(lifespan: Callable[[FastAPI], object]) -> FastAPI:
     )
     app.state.documents = {}
     document_fully(app)
-    for router in (classify.router, models.router, health.router, stats.router):
-        app.include_router(router)
+    for part in (classify, models, health, stats, open_inference):
+        app.include_router(part.router)
     app.include_router(page.page_router(page.PAGE.read_text(encoding="utf-8")))
     app.include_router(docs.router)
     app.add_exception_handler(GatewayError, problems.on_gateway_error)

@@ -12,18 +12,21 @@ import signal
 import sys
 import threading
 from importlib import metadata
+from typing import cast, get_args
 
 from protocol import installation
 
 with installation.complete("serving"):
+    from protocol.log_lines import Format, LineFormatter, has_colours, is_console
     from serving import config_files, options
-    from serving.core.errors import ServingError
+    from serving.core.errors import ServingError, invalid_argument
     from serving.options import CommandLine, Options
     from serving.server import Server
 
 _log = logging.getLogger("serving")
 
 _EXIT_FAILED = 255
+_LOG_FORMAT = "SERVING_LOG_FORMAT"
 _STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
 
 
@@ -41,7 +44,10 @@ def main() -> int:
     if command_line.options.version:
         print(_version_text())  # noqa: T201 - as above
         return 0
-    _configure_logging()
+    try:
+        _configure_logging(_log_format())
+    except ServingError as error:
+        return _failed(error)
     _warn(command_line)
     return _serve(command_line.options)
 
@@ -104,16 +110,26 @@ def _end_at_next_signal() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
 
 
-def _configure_logging() -> None:
-    logging.basicConfig(
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
+def _configure_logging(log_format: Format) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        LineFormatter(
+            for_people=is_console(log_format, sys.stderr), colours=has_colours(sys.stderr)
+        )
     )
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     # TensorFlow's own notes on start-up and deprecations say nothing to who runs a server.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+
+
+def _log_format() -> Format:
+    """What the environment says; tensorflow_model_server has no flag for it."""
+    chosen = os.environ.get(_LOG_FORMAT, "auto")
+    if chosen not in get_args(Format):
+        raise invalid_argument(f"{_LOG_FORMAT} must be one of {', '.join(get_args(Format))}.")
+    return cast("Format", chosen)
 
 
 def _warn(command_line: CommandLine) -> None:

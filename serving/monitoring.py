@@ -9,7 +9,8 @@ from __future__ import annotations
 import bisect
 import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from protocol.codes import Code
 
@@ -18,7 +19,7 @@ DEFAULT_METRICS_PATH = "/monitoring/prometheus/metrics"
 _MICROS = 1e6
 _LATENCY_LIMITS = tuple(10 * 1.8**power for power in range(33))  # 10 us to 24 minutes
 _EXAMPLE_LIMITS = tuple(2.0**power for power in range(15))
-_MAX_CELLS = 2000  # label values come from requests: what is beyond is counted as "other"
+_MAX_CELLS = 2000  # models come and go: what is beyond is counted as "other"
 _OTHER = "other"
 
 LabelValues = tuple[str, ...]
@@ -27,25 +28,61 @@ LabelValues = tuple[str, ...]
 class Metrics:
     """The counters and histograms of one server. Thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_served: Callable[[str], bool]) -> None:
+        """Begin to count.
+
+        Args:
+            is_served: whether there is a model of that name. Requests for others are counted
+                without a name: clients could invent series for ever.
+        """
+        self._is_served = is_served
         serving, saved_model = ":tensorflow:serving:", ":tensorflow:cc:saved_model:"
         model = ("model_name",)
-        self._requests = _Counter(f"{serving}request_count", (*model, "status"))
+        path = ("model_path",)
+        self._requests = _Counter(
+            _Head(f"{serving}request_count", "Requests that were answered.", (*model, "status"))
+        )
         self._request_latency = _Histogram(
-            f"{serving}request_latency", (*model, "API", "entrypoint"), _LATENCY_LIMITS
+            _Head(
+                f"{serving}request_latency",
+                "Microseconds of a request that succeeded.",
+                (*model, "API", "entrypoint"),
+            ),
+            _LATENCY_LIMITS,
         )
         self._runtime_latency = _Histogram(
-            f"{serving}runtime_latency", (*model, "API", "runtime"), _LATENCY_LIMITS
+            _Head(
+                f"{serving}runtime_latency",
+                "Microseconds of one run of a graph.",
+                (*model, "API", "runtime"),
+            ),
+            _LATENCY_LIMITS,
         )
         self._warmup_latency = _Histogram(
-            f"{serving}model_warmup_latency", ("model_path", "status"), _LATENCY_LIMITS
+            _Head(
+                f"{serving}model_warmup_latency",
+                "Microseconds of a version's warmup.",
+                (*path, "status"),
+            ),
+            _LATENCY_LIMITS,
         )
-        self._example_count = _Counter(f"{serving}request_example_count_total", ("model",))
+        self._example_count = _Counter(
+            _Head(f"{serving}request_example_count_total", "tf.Examples received.", ("model",))
+        )
         self._example_counts = _Histogram(
-            f"{serving}request_example_counts", ("model",), _EXAMPLE_LIMITS
+            _Head(f"{serving}request_example_counts", "tf.Examples of a request.", ("model",)),
+            _EXAMPLE_LIMITS,
         )
-        self._load_attempts = _Counter(f"{saved_model}load_attempt_count", ("model_path", "status"))
-        self._load_latency = _Counter(f"{saved_model}load_latency", ("model_path",))
+        self._load_attempts = _Counter(
+            _Head(
+                f"{saved_model}load_attempt_count",
+                "Attempts to load a version.",
+                (*path, "status"),
+            )
+        )
+        self._load_latency = _Counter(
+            _Head(f"{saved_model}load_latency", "Microseconds of all successful loads.", path)
+        )
         self._families: list[_Family] = [
             self._load_attempts,
             self._load_latency,
@@ -63,8 +100,10 @@ class Metrics:
         """Count a finished request, and time it if it succeeded.
 
         `api` is the method as TensorFlow Serving labels it ("predict" over REST, "Predict" over
-        gRPC), `entrypoint` "REST" or "GRPC".
+        gRPC), `entrypoint` "REST" or "GRPC". A name that is not served does not become a label.
         """
+        if not self._is_served(model_name):
+            model_name = ""
         self._requests.add((model_name, code.name), 1)
         if code is Code.OK:
             self._request_latency.observe((model_name, api, entrypoint), round(seconds * _MICROS))
@@ -93,13 +132,23 @@ class Metrics:
         return "".join(f"{line}\n" for family in self._families for line in family.lines())
 
 
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What a metric is called, what it means, and the names of its labels."""
+
+    name: str
+    help: str
+    label_names: LabelValues
+
+
 class _Family:
     """One metric: a list of numbers per combination of label values."""
 
-    def __init__(self, name: str, kind: str, label_names: LabelValues, width: int) -> None:
-        self._name = name
+    def __init__(self, head: _Head, kind: str, width: int) -> None:
+        self._name = head.name
+        self._help = head.help
         self._kind = kind
-        self._label_names = label_names
+        self._label_names = head.label_names
         self._width = width
         self._lock = threading.Lock()
         self._cells: dict[LabelValues, list[float]] = {}
@@ -110,7 +159,10 @@ class _Family:
         samples = [
             line for values, numbers in cells.items() for line in self._cell(values, numbers)
         ]
-        return [f"# TYPE {self._name} {self._kind}", *samples] if samples else []
+        if not samples:
+            return []
+        name = self._name
+        return [f"# HELP {name} {self._help}", f"# TYPE {name} {self._kind}", *samples]
 
     def _add(self, values: LabelValues, changes: dict[int, float]) -> None:
         with self._lock:
@@ -129,8 +181,8 @@ class _Family:
 
 
 class _Counter(_Family):
-    def __init__(self, name: str, label_names: LabelValues) -> None:
-        super().__init__(name, "counter", label_names, 1)
+    def __init__(self, head: _Head) -> None:
+        super().__init__(head, "counter", 1)
 
     def add(self, values: LabelValues, amount: int) -> None:
         self._add(values, {0: amount})
@@ -142,8 +194,8 @@ class _Counter(_Family):
 class _Histogram(_Family):
     """Its numbers: a count per bucket, the last without limit, then the sum of the values."""
 
-    def __init__(self, name: str, label_names: LabelValues, limits: tuple[float, ...]) -> None:
-        super().__init__(name, "histogram", label_names, len(limits) + 2)
+    def __init__(self, head: _Head, limits: tuple[float, ...]) -> None:
+        super().__init__(head, "histogram", len(limits) + 2)
         self._limits = limits
         self._limit_texts = [*(f"{limit:g}" for limit in limits), "+Inf"]
 

@@ -60,7 +60,7 @@ class Server:
             raise invalid_argument("--rest_api_port cannot be same as --port.")
         self._options = options
         self._config = server_config
-        self._metrics = Metrics()
+        self._metrics = Metrics(is_served=self._knows)
         self._metrics_path = read_metrics_path(options.monitoring_config_file)
         self._engine = engine
         load = ModelLoader(engine, options, _batching(options), self._metrics)
@@ -129,6 +129,9 @@ class Server:
             self._rest.start()
             where = host_and_port(options.host, options.rest_api_port)
             _log.info("Exporting HTTP/REST API at:%s ...", where)
+
+    def _knows(self, model_name: str) -> bool:
+        return self._manager.knows(model_name)
 
     def _poll_config(self) -> None:
         options = self._options

@@ -57,7 +57,7 @@ class Classification:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A classification, and what only the log wants to know about it."""
+    """A classification, and what only the log and the metrics want to know about it."""
 
     classification: Classification
     batch_size: int
@@ -67,3 +67,5 @@ class Answered:
     """How long the answer has been kept in the cache; None: it was computed."""
     warnings: tuple[str, ...] = ()
     """What the image library had to say."""
+    best: ClassPrediction | None = None
+    """The most probable class, whatever the client wanted to see of it."""

@@ -82,6 +82,7 @@ class Classifier:
             asked.version_label,
             outcome.age_seconds,
             outcome.warnings,
+            outcome.predictions[0] if outcome.predictions else None,
         )
         self._on_answer(answered)
         return answered

@@ -34,6 +34,8 @@ from app.model_server.replica import Replica
 from protocol.models import ModelSpec, State
 
 _KEEP_SECONDS: Final = 1.0
+_WATCH_SECONDS: Final = 10.0
+"""Between looks of our own at what is ready; as often as a kubelet would."""
 _PROOF_SECONDS: Final = 2.0
 _PATIENCE_SECONDS: Final = 1.0
 """What a report waits for a proof of a model that was ready within the last..."""
@@ -118,6 +120,13 @@ class Readiness:
             self._said = said
             self._on_change(report)
         return report
+
+    async def watch(self, on_report: Callable[[Report], None]) -> None:
+        """Report for ever, so that a change is noticed where nobody probes, and soon at a start."""
+        while True:
+            report = await self.report()
+            on_report(report)
+            await asyncio.sleep(_WATCH_SECONDS if report.is_ready else _KEEP_SECONDS)
 
     async def prove(self, replica: Replica) -> None:
         """Ask one model server for a prediction of each model, whatever is thought of it."""

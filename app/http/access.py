@@ -22,6 +22,7 @@ from app.access.hosts import AllowedHosts
 from app.access.limits import Limiter, Meter
 from app.errors import GatewayError, MisdirectedRequestError, RequestError
 from app.http.callers import Callers
+from app.http.open_inference.names import HEADER_LENGTH
 from app.http.ports import PROBES, is_admin, is_docs, is_problem
 from app.http.problems import problem_response
 from app.http.record import RequestRecord
@@ -30,6 +31,7 @@ _OPEN: Final = PROBES | {"/", "/openapi.json"}
 _CORS_HEADERS: Final = (
     "Authorization",
     "Content-Type",
+    HEADER_LENGTH,
     "Traceparent",
     "Tracestate",
     "X-API-Key",
@@ -40,6 +42,7 @@ _CORS_HEADERS: Final = (
 _CORS_EXPOSED: Final = (
     "Age",
     "Cache-Status",
+    HEADER_LENGTH,
     "RateLimit",
     "RateLimit-Policy",
     "Retry-After",

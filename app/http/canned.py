@@ -11,15 +11,16 @@ from http import HTTPStatus
 from pydantic_core import to_json
 
 from app.errors import GatewayError
-from app.http.problems import MEDIA_TYPE, problem_body, retry_after
+from app.http.problems import MEDIA_TYPE, open_inference_error, problem_body, retry_after
 
 
-def canned_response(error: GatewayError) -> bytes:
+def canned_response(error: GatewayError, *, is_open_inference: bool = False) -> bytes:
     """Status line, headers and body of an error's problem; the connection may stay open."""
     problem = problem_body(error)
-    body, status = to_json(problem), HTTPStatus(problem["status"])
+    shown = open_inference_error(problem) if is_open_inference else problem
+    body, status = to_json(shown), HTTPStatus(problem["status"])
     headers = {
-        "content-type": MEDIA_TYPE,
+        "content-type": "application/json" if is_open_inference else MEDIA_TYPE,
         "content-length": str(len(body)),
         "x-content-type-options": "nosniff",
         **retry_after(error),

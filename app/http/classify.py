@@ -4,32 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine
 from dataclasses import fields
-from typing import Any, Final, TypeVar
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from pydantic_core import to_json
 
 from app.classify.answers import Answered, Classification
-from app.errors import GatewayError, RequestError, RequestTimeoutError, let_go_of_frames
+from app.errors import GatewayError, RequestError, let_go_of_frames
 from app.http.bodies import IMAGES, ONE_IMAGE
 from app.http.departure import ClientGoneError
 from app.http.dependencies import DeadlineDep, QueryDep, departure_of, record_of, services_of
+from app.http.in_time import abandoned, in_time
 from app.http.problems import problem_body
 from app.http.record import RequestRecord
 from app.http.schemas import BatchAnswer, ClassifyAnswer
 from app.http.services import Services
 from app.http.strict import StrictRoute
 from app.http.uploads import Upload, read_image, read_images
-from app.tracing import span
 
 router = APIRouter(tags=["classify"], route_class=StrictRoute)
-
-_T = TypeVar("_T")
-
-_CLIENT_CLOSED_REQUEST: Final = 499
-"""nginx's number for it; nobody receives it, the log and the metrics do."""
 
 
 @router.post("/classify", response_model=ClassifyAnswer, openapi_extra=ONE_IMAGE)
@@ -42,7 +36,7 @@ async def classify(request: Request, query: QueryDep, deadline: DeadlineDep) -> 
             services.buffers.hold(record.client) as holding,
         ):
             reading = read_image(request, holding, max_bytes=services.settings.max_body_bytes)
-            upload = await _in_time(reading, deadline)
+            upload = await in_time(reading, deadline)
             place.arrived()
             record.facts.update(image_bytes=len(upload.data), model=query.spec.name)
             with departure_of(request).ends_work():
@@ -55,13 +49,14 @@ async def classify(request: Request, query: QueryDep, deadline: DeadlineDep) -> 
                 )
             return _answer(record, answered)
     except ClientGoneError:
-        return _abandoned(record)
+        return abandoned(record)
 
 
 def _answer(record: RequestRecord, answered: Answered) -> Response:
     """The answer of one image, which the log line and a header repeat in part."""
     answer, timing = answered.classification, answered.classification.timing_ms
     record.facts["version"] = answer.model.version
+    record.note_best(answered.best)
     record.warn(answered.warnings)
     if answered.version_label is not None:
         record.facts["version_label"] = answered.version_label
@@ -98,7 +93,7 @@ async def classify_batch(request: Request, query: QueryDep, deadline: DeadlineDe
                 max_bytes=settings.max_batch_body_bytes,
                 max_files=settings.max_batch_files,
             )
-            uploads = await _in_time(reading, deadline)
+            uploads = await in_time(reading, deadline)
             place.arrived()
             image_bytes = sum(len(upload.data) for upload in uploads)
             record.facts.update(image_bytes=image_bytes, model=query.spec.name)
@@ -109,7 +104,7 @@ async def classify_batch(request: Request, query: QueryDep, deadline: DeadlineDe
             ):
                 items = await _each(services, record, uploads, query, deadline, width=1 + further)
     except ClientGoneError:
-        return _abandoned(record)
+        return abandoned(record)
     record.facts.update(files=len(items), failed=sum("problem" in item for item in items))
     total_ms = round(1000 * (time.monotonic() - record.started_at), 3)
     return _json(
@@ -170,18 +165,3 @@ def _members(answer: Classification) -> dict[str, Any]:
 
 def _json(body: dict[str, Any]) -> Response:
     return Response(to_json(body), media_type="application/json")
-
-
-async def _in_time(reading: Coroutine[Any, Any, _T], deadline: float) -> _T:
-    """A body that trickles in must not hold its place beyond the deadline."""
-    try:
-        with span("read"):
-            async with asyncio.timeout(deadline - time.monotonic()):
-                return await reading
-    except TimeoutError as error:
-        raise RequestTimeoutError("the body did not arrive within the deadline") from error
-
-
-def _abandoned(record: RequestRecord) -> Response:
-    record.is_abandoned = True
-    return Response(status_code=_CLIENT_CLOSED_REQUEST)

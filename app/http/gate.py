@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from app.errors import OverloadedError
 from app.http.callers import Callers, RawHeaders
 from app.http.canned import canned_response
+from app.http.open_inference.names import INFER
 from app.http.refusals import Refusals
 
 _GATED: Final = frozenset({b"/classify", b"/classify/batch"})
@@ -46,11 +47,11 @@ class OverloadGate:
         self._callers = callers
         self._verdict = verdict
         self._refusals = refusals
-        self._canned: dict[tuple[str, float], bytes] = {}
+        self._canned: dict[tuple[str, float, bool], bytes] = {}
 
     def refuse(self, method: str, path: bytes, peer: str, headers: RawHeaders) -> bytes | None:
         """As `Gate.refuse`."""
-        if method != "POST" or path not in _GATED:
+        if method != "POST" or not (path in _GATED or _is_infer(path)):
             return None
         client = self._callers.client(headers, peer)
         if client is None:
@@ -58,14 +59,20 @@ class OverloadGate:
         error = self._verdict(client)
         if error is None:
             return None
-        self._refusals.note(error, route=path.decode(), peer=client)
-        return self._response(error)
+        is_infer = path not in _GATED
+        self._refusals.note(error, route=INFER if is_infer else path.decode(), peer=client)
+        return self._response(error, is_infer=is_infer)
 
-    def _response(self, error: OverloadedError) -> bytes:
-        key = (error.detail, error.retry_after_seconds)
+    def _response(self, error: OverloadedError, *, is_infer: bool) -> bytes:
+        key = (error.detail, error.retry_after_seconds, is_infer)
         response = self._canned.get(key)
         if response is None:
             if len(self._canned) >= _CANNED_RESPONSES:
                 self._canned.clear()
-            response = self._canned[key] = canned_response(error)
+            response = self._canned[key] = canned_response(error, is_open_inference=is_infer)
         return response
+
+
+def _is_infer(path: bytes) -> bool:
+    """Whether it is the Open Inference Protocol's route, of any model or version."""
+    return path.startswith(b"/v2/models/") and path.endswith(b"/infer")

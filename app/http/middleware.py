@@ -15,22 +15,26 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.access.addresses import share_of
 from app.errors import GatewayError, Refusal, let_go_of_frames
+from app.http.open_inference.names import LIVE, READY, is_open_inference
 from app.http.outcomes import Outcomes
 from app.http.problems import problem_response
 from app.http.record import STARTED_AT, UNROUTED, RequestRecord
 from app.metrics.http import HttpMetrics
 from app.tracing import Trace, Tracing, enter
+from protocol.log_lines import escaped
 
 REQUEST_ID_HEADER: Final = "X-Request-Id"
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 _SERVER_ERROR: Final = 500
 _HEAD: Final = "HEAD"
-_QUIET: Final = frozenset({"/livez", "/readyz", "/healthz", "/metrics"})
+_QUIET: Final = frozenset({"/livez", "/readyz", "/healthz", "/metrics", LIVE, READY})
 """Probed every few seconds: logged at debug. Readiness logs its changes itself."""
 _TRACED: Final = frozenset(
     {"model", "version", "version_label", "batch_size", "image_bytes", "files", "failed", "cache"}
 )
 """Facts that become a span's attributes; times are spans of their own."""
+_MAX_PATH: Final = 200
+"""Characters of a path that no route has, in its log line."""
 _SECURITY_HEADERS: Final = {"X-Content-Type-Options": "nosniff"}
 
 
@@ -60,6 +64,7 @@ class Observe:
         state = scope.setdefault("state", {})
         started_at = state.get(STARTED_AT, time.monotonic())
         record = state["record"] = RequestRecord(_request_id(scope), started_at, _peer(scope))
+        record.is_open_inference = is_open_inference(scope["path"])
         status, method = 0, scope["method"]
         if method == _HEAD:  # routed as GET; the connection leaves the body out
             scope["method"] = "GET"
@@ -89,13 +94,16 @@ class Observe:
         route = getattr(scope.get("route"), "path", UNROUTED)
         method = asked if route != UNROUTED else "*"  # clients can invent methods
         fields: dict[str, Any] = {
-            "request_id": record.request_id,
+            "status": status,
             "method": asked,
             "route": route,
-            "status": status,
             "duration_ms": round(1000 * seconds, 2),
+            "client": record.client,
             **record.facts,
+            "request_id": record.request_id,
         }
+        if route == UNROUTED:
+            fields["path"] = _path(scope)
         if record.is_abandoned:
             fields["abandoned"] = True
         if record.trace is not None:
@@ -126,6 +134,12 @@ class Observe:
             self._log.error("request", **fields, exc_info=None if is_ours else record.error)
         else:
             self._log.info("request", **fields)
+
+
+def _path(scope: Scope) -> str:
+    """What was asked for, undecoded and without its query, which may hold what is secret."""
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    return escaped(raw.decode("latin-1"), limit=_MAX_PATH)
 
 
 def _refusal(error: Exception | None) -> Refusal | None:

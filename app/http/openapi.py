@@ -15,6 +15,7 @@ from fastapi.routing import APIRoute
 
 from app.http import examples
 from app.http.bodies import COMPONENTS
+from app.http.open_inference.names import is_open_inference
 from app.http.operations import problems_of
 from app.http.ports import PROBES
 from app.http.problems import MEDIA_TYPE, PROBLEM_TYPES, TYPE_PREFIX, ProblemType
@@ -89,6 +90,8 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
     for path, operations in document["paths"].items():
         for operation in operations.values():
             _complete(operation, is_probe=path in PROBES)
+            if is_open_inference(path):
+                _write_errors_as_v2(operation)
     return document
 
 
@@ -104,6 +107,14 @@ def _complete(operation: dict[str, Any], *, is_probe: bool) -> None:
     for status, kinds in groupby(problems_of(name), key=lambda kind: kind.status):
         responses[str(status)] = _problem_response(list(kinds), headers)
     operation["responses"] = dict(sorted(responses.items()))
+
+
+def _write_errors_as_v2(operation: dict[str, Any]) -> None:
+    """The statuses stay; what is written under them is the Open Inference Protocol's."""
+    for status, response in operation["responses"].items():
+        if status != _OK:
+            schema = {"$ref": "#/components/schemas/OpenInferenceError"}
+            response["content"] = {"application/json": {"schema": schema}}
 
 
 def _problem_response(kinds: list[ProblemType], headers: tuple[str, ...]) -> dict[str, Any]:

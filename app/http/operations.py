@@ -49,6 +49,13 @@ _CLASSIFY: Final[_Errors] = (
     errors.DeadlineExceededError,
 )
 
+_ABOUT_A_VERSION: Final[_Errors] = (
+    *_FROM_THE_MODEL_SERVER,
+    errors.ModelNotFoundError,
+    errors.ModelVersionNotFoundError,
+    errors.DeadlineExceededError,
+)
+
 _OWN: Final[dict[str, _Errors]] = {
     "classify": (*_GUARDED, *_CLASSIFY),
     "classify_batch": (*_GUARDED, *_BODY),  # the rest stands in the results
@@ -59,6 +66,15 @@ _OWN: Final[dict[str, _Errors]] = {
     "healthz": _GUARDED,
     "metrics": _GUARDED,
     "stats": _GUARDED,
+    "v2_server_metadata": _GUARDED,
+    "v2_server_live": (),
+    "v2_server_ready": (errors.ModelNotReadyError,),
+    "v2_model_metadata": (*_GUARDED, *_ABOUT_A_VERSION),
+    "v2_model_version_metadata": (*_GUARDED, *_ABOUT_A_VERSION),
+    "v2_model_ready": (*_GUARDED, *_ABOUT_A_VERSION),
+    "v2_model_version_ready": (*_GUARDED, *_ABOUT_A_VERSION),
+    "v2_infer": (*_GUARDED, *_CLASSIFY),
+    "v2_infer_version": (*_GUARDED, *_CLASSIFY),
 }
 
 

@@ -11,9 +11,10 @@ from typing import Final
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.http.open_inference.names import LIVE, READY
 from app.http.problems import TYPE_PREFIX, http_problem_response
 
-PROBES: Final = frozenset({"/livez", "/readyz"})
+PROBES: Final = frozenset({"/livez", "/readyz", LIVE, READY})
 """For everybody, any host, any number: a kubelet asks by the pod's address and has no key."""
 _HEALTH: Final = PROBES | {"/healthz"}
 _ADMIN_ONLY: Final = frozenset({"/metrics", "/stats", "/openapi.json"})

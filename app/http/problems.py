@@ -1,5 +1,7 @@
 """Errors to HTTP, the only such map: RFC 9457 problem details for every answer that is not 2xx.
 
+Under /v2 the Open Inference Protocol has its own form: the same status, and a detail alone.
+
 docs/reference/problems.md has a row for each `type`; a test walks the tree of errors and the table.
 """
 
@@ -126,7 +128,7 @@ def problem_response(error: Exception, record: RequestRecord) -> Response:
     if isinstance(error, errors.RequestTimeoutError):
         headers["Connection"] = "close"  # what is still to come is not waited for
     record.problem_body = problem_body(error, request_id=record.request_id)
-    return _response(record.problem_body, headers)
+    return _response(record.problem_body, headers, record)
 
 
 def http_problem_response(error: HTTPException, record: RequestRecord) -> Response:
@@ -142,7 +144,7 @@ def http_problem_response(error: HTTPException, record: RequestRecord) -> Respon
         "status": kind.status,
         "request_id": record.request_id,
     }
-    return _response(body, error.headers)
+    return _response(body, error.headers, record)
 
 
 async def on_gateway_error(request: Request, error: Exception) -> Response:
@@ -167,10 +169,18 @@ async def on_validation_error(request: Request, error: Exception) -> Response:
     return problem_response(ours, request.state.record)
 
 
-def _response(body: Mapping[str, Any], headers: Mapping[str, str] | None) -> Response:
-    return Response(
-        to_json(body), status_code=body["status"], headers=headers, media_type=MEDIA_TYPE
-    )
+def _response(
+    problem: Mapping[str, Any], headers: Mapping[str, str] | None, record: RequestRecord
+) -> Response:
+    status, media_type = problem["status"], MEDIA_TYPE
+    if record.is_open_inference:
+        problem, media_type = open_inference_error(problem), "application/json"
+    return Response(to_json(problem), status_code=status, headers=headers, media_type=media_type)
+
+
+def open_inference_error(problem: Mapping[str, Any]) -> dict[str, str]:
+    """A problem as the Open Inference Protocol writes errors."""
+    return {"error": problem.get("detail") or problem["title"]}
 
 
 def retry_after(error: Exception) -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from app.classify.answers import ClassPrediction
 from app.tracing import Trace
 
 STARTED_AT: Final = "started_at"
@@ -33,15 +34,23 @@ class RequestRecord:
     charge: Callable[[int], None] = _for_free
     """Counts that many further images against the client's rate limits; one is counted already."""
     facts: dict[str, Any] = field(default_factory=dict)
-    """Model, version, batch size, image bytes, stage times in milliseconds."""
+    """Model, version, first class, batch size, image bytes, stage times in milliseconds."""
     problem: str | None = None
     problem_body: Mapping[str, Any] | None = None
     """The problem as it was answered."""
     error: Exception | None = None
     server_timing: str | None = None
     trace: Trace | None = None
+    is_open_inference: bool = False
+    """Its errors have the form of the Open Inference Protocol."""
     is_abandoned: bool = False
     """The client went away before the answer."""
+
+    def note_best(self, best: ClassPrediction | None) -> None:
+        """Note the most probable class of the one image."""
+        if best is not None:
+            label = str(best.class_index) if best.label is None else best.label
+            self.facts.update(label=label, probability=round(best.probability, 4))
 
     def warn(self, warnings: Sequence[str]) -> None:
         """Note what a library had to say about an image; the first few of a request."""

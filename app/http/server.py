@@ -20,6 +20,7 @@ from starlette.types import ASGIApp
 from uvicorn.server import ServerState
 
 from app.access.addresses import TrustedProxies
+from app.classify.readiness import Report
 from app.http.connection.census import Census
 from app.http.connection.limits import Limits, limits_of, raise_file_limit
 from app.http.connection.protocol import Connection
@@ -48,6 +49,8 @@ class Server(uvicorn.Server):
         self._services: Services = app.state.services
         self._settings = settings
         self._drain: asyncio.Task[None] | None = None
+        self._ready_watch: asyncio.Task[None] | None = None
+        """Says by itself when models answer and when not."""
         self._log = get_logger()
 
     @contextmanager
@@ -82,6 +85,16 @@ class Server(uvicorn.Server):
                 model_server=str(self._settings.model_server_url),
                 models=list(self._settings.models),
             )
+            self._ready_watch = asyncio.create_task(self._services.readiness.watch(self._measure))
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's."""
+        if self._ready_watch is not None:
+            self._ready_watch.cancel()
+        await super().shutdown(sockets)
+
+    def _measure(self, report: Report) -> None:
+        self._services.metrics.model_server.ready(is_ready=report.is_ready)
 
     async def _open_admin_port(self, protocol: ProtocolFactory) -> None:
         """The second listener lives and drains with the first."""

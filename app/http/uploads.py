@@ -89,7 +89,7 @@ def _content_type(request: Request) -> tuple[str, dict[bytes, bytes]]:
 
 async def _read_file(request: Request, holding: Holding, max_bytes: int) -> bytes:
     file = BytesIO()
-    async for chunk in _chunks(request, holding, max_bytes):
+    async for chunk in chunks(request, holding, max_bytes):
         file.write(chunk)
     return file.getvalue()  # its own block, not a copy
 
@@ -97,12 +97,19 @@ async def _read_file(request: Request, holding: Holding, max_bytes: int) -> byte
 async def _read_form(
     request: Request, form: Form | JsonImages, holding: Holding, max_bytes: int
 ) -> list[Upload]:
-    async for chunk in _chunks(request, holding, max_bytes):
+    async for chunk in chunks(request, holding, max_bytes):
         form.feed(chunk)
     return [Upload(file.getvalue(), name) for name, file in form.finish()]
 
 
-async def _chunks(request: Request, holding: Holding, max_bytes: int) -> AsyncIterator[bytes]:
+async def chunks(request: Request, holding: Holding, max_bytes: int) -> AsyncIterator[bytes]:
+    """The body as it arrives, accounted for.
+
+    Raises:
+        RequestError: it is too large.
+        OverloadedError: no memory left for it.
+        ClientGoneError: the rest will not come.
+    """
     announced = request.headers.get("content-length", "")
     if announced.isdecimal():
         _check_size(int(announced), max_bytes)

@@ -17,6 +17,7 @@ from app.metrics.decoding import DecodingMetrics
 from app.metrics.http import HttpMetrics
 from app.metrics.images import ImageMetrics
 from app.metrics.model_server import ModelServerMetrics
+from app.metrics.process import ProcessMetrics
 from app.metrics.queueing import QueueingMetrics
 from app.metrics.versions import VersionMetrics
 
@@ -35,6 +36,7 @@ class Metrics:
         self.answers = AnswerMetrics(registry)
         self.versions = VersionMetrics(registry)
         self.model_server = ModelServerMetrics(registry)
+        self.process = ProcessMetrics(registry)
 
     def exposition(self) -> bytes:
         """The text format that Prometheus scrapes."""

@@ -18,6 +18,8 @@ class HttpMetrics:
         self._registry = registry
         self._tally: dict[tuple[str, str, int, str, Refusal | None], int] = {}
         """Requests refused since the counters were last read."""
+        self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        """To look series up by their labels costs more than to count."""
         self._requests = Counter(
             "gateway_requests_total",
             "HTTP requests by route template and status.",
@@ -67,8 +69,15 @@ class HttpMetrics:
         refusal: Refusal | None,
     ) -> None:
         """One HTTP request was answered, with a problem of that type or without."""
-        self._requests.labels(route, method, str(status)).inc()
-        self._request_seconds.labels(route).observe(seconds)
+        key = (route, method, status)
+        if (series := self._series.get(key)) is None:
+            series = self._series[key] = (
+                self._requests.labels(route, method, str(status)),
+                self._request_seconds.labels(route),
+            )
+        requests, request_seconds = series
+        requests.inc()
+        request_seconds.observe(seconds)
         if problem is not None:
             self._problems.labels(problem).inc()
         self.refused(refusal)

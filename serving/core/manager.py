@@ -106,6 +106,10 @@ class Manager:
             history = dict(model.history) if model else {}
         return [history[number] for number in sorted(history, reverse=True)]
 
+    def knows(self, model_name: str) -> bool:
+        """Whether the server was ever told to serve that model."""
+        return model_name in self._models
+
     def available_versions(self, model_name: str) -> frozenset[int]:
         """The versions that answer now."""
         return frozenset(s.version for s in self.statuses(model_name) if s.state is State.AVAILABLE)

@@ -9,7 +9,7 @@ _SAMPLE = re.compile(r"^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)$")
 _LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
 _SELECTOR = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(?:\{([^}]*)\})?")
 _GROUPING = re.compile(r"\b(?:by|without|on|ignoring)\s*\(([^)]*)\)")
-_FUNCTIONS = {"sum", "count", "max", "rate", "increase", "histogram_quantile", "vector"}
+_FUNCTIONS = {"sum", "count", "max", "rate", "increase", "histogram_quantile", "topk", "vector"}
 _WORDS = _FUNCTIONS | {"by", "and", "or", "unless", "offset", "bool"}
 _ADDED_BY_PROMETHEUS = {"job", "instance"}
 

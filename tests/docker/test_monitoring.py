@@ -25,10 +25,17 @@ PORTS = {"gateway": 8000, "tf-serving": 8501}
 def dashboard_expressions():
     dashboard = json.loads((MONITORING / "grafana/dashboards/sightserve.json").read_text())
     return {
-        f"{panel['title']} {target['refId']}": target["expr"].replace("$__rate_interval", "20s")
+        f"{panel['title']} {target['refId']}": _with_everything_chosen(target["expr"])
         for panel in dashboard["panels"]
         for target in panel.get("targets", [])
     }
+
+
+def _with_everything_chosen(expression):
+    """As Grafana asks when no model or version is chosen."""
+    for variable, value in {"$__rate_interval": "20s", "$model": ".*", "$version": ".*"}.items():
+        expression = expression.replace(variable, value)
+    return expression
 
 
 def rules():

@@ -29,6 +29,15 @@ OPERATIONS = [
     ("/healthz", "GET"),
     ("/metrics", "GET"),
     ("/stats", "GET"),
+    ("/v2", "GET"),
+    ("/v2/health/live", "GET"),
+    ("/v2/health/ready", "GET"),
+    ("/v2/models/{name}", "GET"),
+    ("/v2/models/{name}/infer", "POST"),
+    ("/v2/models/{name}/ready", "GET"),
+    ("/v2/models/{name}/versions/{version}", "GET"),
+    ("/v2/models/{name}/versions/{version}/infer", "POST"),
+    ("/v2/models/{name}/versions/{version}/ready", "GET"),
 ]
 
 

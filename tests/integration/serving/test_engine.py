@@ -31,7 +31,9 @@ def lease(servable):
 
 
 def load(path, **options):
-    return ModelLoader(import_engine, Options(**options), None, Metrics())("t", 1, str(path))
+    return ModelLoader(import_engine, Options(**options), None, Metrics(is_served=lambda _: True))(
+        "t", 1, str(path)
+    )
 
 
 @pytest.fixture(scope="module")

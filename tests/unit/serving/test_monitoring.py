@@ -20,7 +20,7 @@ def key(name, **labels):
 
 
 def test_requests_are_counted_by_model_and_status_and_timed_when_they_succeed():
-    metrics = Metrics()
+    metrics = Metrics(is_served=lambda _: True)
     for code, seconds in ((Code.OK, 0.001), (Code.OK, 3.0), (Code.NOT_FOUND, 1.0)):
         metrics.observe_request(
             model_name="m", code=code, api="Predict", entrypoint="GRPC", seconds=seconds
@@ -44,7 +44,7 @@ def test_requests_are_counted_by_model_and_status_and_timed_when_they_succeed():
 
 
 def test_runs_loads_warmups_and_examples_have_their_families():
-    metrics = Metrics()
+    metrics = Metrics(is_served=lambda _: True)
     metrics.observe_runtime(model_name="m", api="Predict", seconds=0.5)
     metrics.observe_load(model_path="/m/1", is_loaded=True, seconds=0.25)
     metrics.observe_load(model_path="/m/1", is_loaded=False, seconds=9)
@@ -67,7 +67,7 @@ def test_runs_loads_warmups_and_examples_have_their_families():
 
 
 def test_label_values_from_requests_are_escaped():
-    metrics = Metrics()
+    metrics = Metrics(is_served=lambda _: True)
     name = 'a"b\\c\nd\udcff'
     metrics.observe_request(
         model_name=name, code=Code.NOT_FOUND, api="", entrypoint="REST", seconds=0
@@ -78,8 +78,23 @@ def test_label_values_from_requests_are_escaped():
     assert dict(labels)["model_name"] == 'a"b\\c\nd?'
 
 
-def test_made_up_model_names_do_not_fill_the_memory():
-    metrics = Metrics()
+def test_a_name_that_is_not_served_becomes_no_label():
+    metrics = Metrics(is_served=lambda name: name == "m")
+    for index in range(100):
+        for name in ("m", f"invented-{index}"):
+            metrics.observe_request(
+                model_name=name, code=Code.NOT_FOUND, api="", entrypoint="REST", seconds=0
+            )
+
+    count = ":tensorflow:serving:request_count"
+    assert samples(metrics) == {
+        key(count, model_name="m", status="NOT_FOUND"): 100,
+        key(count, model_name="", status="NOT_FOUND"): 100,
+    }
+
+
+def test_models_that_come_and_go_do_not_fill_the_memory():
+    metrics = Metrics(is_served=lambda _: True)
     for index in range(3_000):
         metrics.observe_request(
             model_name=f"m{index}", code=Code.NOT_FOUND, api="", entrypoint="REST", seconds=0
@@ -93,4 +108,4 @@ def test_made_up_model_names_do_not_fill_the_memory():
 
 
 def test_without_requests_there_is_nothing_to_expose():
-    assert not Metrics().exposition()
+    assert not Metrics(is_served=lambda _: True).exposition()

@@ -120,7 +120,7 @@ async def test_metadata_unpacks_the_signatures(ask):
 
 
 async def test_metrics_are_served_at_their_path_only(ask):
-    metrics = Metrics()
+    metrics = Metrics(is_served=lambda _: True)
     options = {"metrics": metrics, "metrics_path": "/monitor"}
     await ask("POST", "/v1/models/m:predict", PREDICT, **options)
     await ask("GET", "/v1/models/m", **options)
