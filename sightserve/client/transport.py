@@ -19,6 +19,8 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
+from sightserve.client.answer_head import Answer
+
 _MAX_IDLE: Final = 64
 _CHUNK_BYTES: Final = 1 << 20
 Verify = ssl.SSLContext | bool
@@ -70,10 +72,8 @@ class PlainTransport(httpx.BaseTransport):
         except BaseException:
             connection.close()
             raise
-        headers = [(name.encode("latin-1"), value.encode("latin-1", "replace"))
-                   for name, value in answer.getheaders()]  # fmt: skip
         body = _Body(answer, connection, self._give_back)
-        return httpx.Response(answer.status, headers=headers, stream=body)
+        return httpx.Response(answer.status, headers=list(answer.headers.items()), stream=body)
 
     def close(self) -> None:
         """Close what is idle."""
@@ -91,6 +91,7 @@ class PlainTransport(httpx.BaseTransport):
                 return kept
             kept.close()
         made = http.client.HTTPConnection(self._host, self._port, timeout=seconds)
+        made.response_class = Answer
         try:
             made.connect()
         except TimeoutError as error:
