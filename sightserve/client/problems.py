@@ -44,7 +44,7 @@ ERRORS: Final[dict[str, type[ProblemError]]] = {
 }
 
 _HINTS: Final[dict[type[ProblemError], str]] = {
-    errors.UnauthorizedError: "give api_key=, or set SIGHTSERVE_API_KEY",
+    errors.UnauthorizedError: "give the key, or set SIGHTSERVE_API_KEY",
 }
 
 
