@@ -84,7 +84,8 @@ def compare(url: str, model: str, files: list[Path], rounds: int) -> bool:
         rate, peak, answers = command(url, [str(files[0].parent)])
         rates["command"].append(rate)
         peaks.append(peak)
-        assert answers == expected, "the command's results are not the load generator's"
+        if answers != expected:
+            raise SystemExit("the command's results are not the load generator's")
     _, large, _ = command(url, [str(files[0].parent)] * 10)
     load_rate, command_rate = median(rates["load"]), median(rates["command"])
     ratio, growth = command_rate / load_rate, (large - max(peaks)) / MEGABYTE
@@ -106,7 +107,8 @@ async def load(url: str, files: list[Path]) -> tuple[float, list[int]]:
     async def one() -> None:
         for number in numbers:
             answer = await client.ask(requests[number])
-            assert answer.status == 200, answer
+            if answer.status != 200:
+                raise SystemExit(f"the load generator got {answer.outcome}")
             answers[number] = json.loads(answer.body)["predictions"][0]["class_index"]
 
     start = time.perf_counter()
