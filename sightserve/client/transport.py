@@ -118,13 +118,18 @@ def _exchange(connection: socket.socket, request: httpx.Request) -> Answer:
         with suppress(BrokenPipeError, ConnectionResetError):
             connection.sendall(b"\r\n".join([*lines, b"", request.content]))
         answer.begin()
-    except TimeoutError as error:
-        raise httpx.ReadTimeout(str(error)) from error
-    except OSError as error:  # RemoteDisconnected is one
-        raise httpx.ReadError(str(error) or type(error).__name__) from error
-    except http.client.HTTPException as error:
-        raise httpx.RemoteProtocolError(f"no HTTP answer ({type(error).__name__})") from error
+    except (OSError, http.client.HTTPException) as error:
+        answer.close()
+        raise _as_httpx(error) from error
     return answer
+
+
+def _as_httpx(error: OSError | http.client.HTTPException) -> httpx.TransportError:
+    if isinstance(error, TimeoutError):
+        return httpx.ReadTimeout(str(error))
+    if isinstance(error, OSError):  # RemoteDisconnected is one
+        return httpx.ReadError(str(error) or type(error).__name__)
+    return httpx.RemoteProtocolError(f"no HTTP answer ({type(error).__name__})")
 
 
 class _Body(httpx.SyncByteStream):
@@ -142,11 +147,11 @@ class _Body(httpx.SyncByteStream):
         try:
             while chunk := self._answer.read(_CHUNK_BYTES):
                 yield chunk
-        except TimeoutError as error:
-            raise httpx.ReadTimeout(str(error)) from error
         except (OSError, http.client.HTTPException) as error:
-            raise httpx.ReadError(str(error) or type(error).__name__) from error
-        self._is_read = self._answer.isclosed() and not self._answer.length
+            raise _as_httpx(error) from error
+        if self._answer.length:  # read() of a part does not complain
+            raise httpx.ReadError("the answer ended early")
+        self._is_read = True
 
     def close(self) -> None:
         """Keep the connection, if the answer was read to its end and the server keeps it too."""
