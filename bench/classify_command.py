@@ -29,7 +29,7 @@ from sklearn.datasets import load_digits
 
 from tests.load.client import Client, image_request
 from tests.load.pictures import photos
-from tests.load.running import gateway, model_server
+from tests.load.running import gateway, model_server, stop_on_sigterm
 from tests.support.processes import ROOT, python_module
 
 CONCURRENCY = 16
@@ -45,6 +45,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--model", default="digits,photo")
     arguments = parser.parse_args()
+    stop_on_sigterm()
     is_met = True
     with model_server() as server, tempfile.TemporaryDirectory() as folder:
         for model in arguments.model.split(","):
