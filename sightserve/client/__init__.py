@@ -1,1 +1,86 @@
-"""The client: photos in, labels out, over HTTP."""
+"""The client: photos in, labels out, over HTTP. See docs/client.md."""
+
+from sightserve.client.asynchronous import AsyncClient
+from sightserve.client.blocking import Client
+from sightserve.client.errors import (
+    AnswerCutError,
+    AnswerTimeoutError,
+    CannotConnectError,
+    DeadlineError,
+    ImageTooCostlyError,
+    ImageTooLargeError,
+    InvalidImageError,
+    InvalidParameterError,
+    InvalidRequestError,
+    OverloadedError,
+    Problem,
+    ProblemError,
+    RateLimitedError,
+    ServiceFailedError,
+    SightserveError,
+    TransportError,
+    UnauthorizedError,
+    UnavailableError,
+    UnexpectedAnswerError,
+    UnknownModelError,
+    UnknownVersionError,
+    UnusableImageError,
+)
+from sightserve.client.many import Item
+from sightserve.client.progress import Progress
+from sightserve.client.results import (
+    Classification,
+    ImageInfo,
+    LastProblem,
+    ModelVersion,
+    Prediction,
+    Readiness,
+    ServedModel,
+    ServedVersion,
+    StageStats,
+    Stats,
+    Timing,
+)
+
+__all__ = [
+    "AnswerCutError",
+    "AnswerTimeoutError",
+    "AsyncClient",
+    "CannotConnectError",
+    "Classification",
+    "Client",
+    "DeadlineError",
+    "ImageInfo",
+    "ImageTooCostlyError",
+    "ImageTooLargeError",
+    "InvalidImageError",
+    "InvalidParameterError",
+    "InvalidRequestError",
+    "Item",
+    "LastProblem",
+    "ModelVersion",
+    "OverloadedError",
+    "Prediction",
+    "Problem",
+    "ProblemError",
+    "Progress",
+    "RateLimitedError",
+    "Readiness",
+    "ServedModel",
+    "ServedVersion",
+    "ServiceFailedError",
+    "SightserveError",
+    "StageStats",
+    "Stats",
+    "Timing",
+    "TransportError",
+    "UnauthorizedError",
+    "UnavailableError",
+    "UnexpectedAnswerError",
+    "UnknownModelError",
+    "UnknownVersionError",
+    "UnusableImageError",
+]
+
+exported = {name: globals()[name] for name in __all__}
+"""What `sightserve` passes on."""

@@ -1,0 +1,1 @@
+"""`sightserve classify`: files in, labels out. See docs/classify.md."""
