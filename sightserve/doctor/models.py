@@ -16,7 +16,7 @@ from sightserve.doctor.surroundings import Surroundings
 
 _CARD: Final = Path("assets.extra/model_card.json")
 _MANIFEST: Final = "MANIFEST.json"
-_CARD_FIELDS: Final = frozenset({"model_name", "labels", "image", "task"})
+_CARD_FIELDS: Final = frozenset({"model_name", "classes", "image", "task"})
 _MAX_DIGESTED_BYTES: Final = 16 * MEGABYTE
 """A tenth of a second for each file."""
 _MAX_MODELS: Final = 200

@@ -17,9 +17,13 @@ _ANSWER_SECONDS: Final = 1.0
 
 def check_ports(surroundings: Surroundings) -> Iterator[Finding]:
     """Each port: free, held by a service of ours that answers, or held by somebody else."""
+    yield from sorted(_findings(surroundings), key=lambda each: int(each.check.split()[1]))
+
+
+def _findings(surroundings: Surroundings) -> Iterator[Finding]:
     ours: set[int] = set()
-    gateway_first = sorted(surroundings.ports.items(), key=lambda each: "gRPC" in each[0])
-    for what, port in gateway_first:
+    # gRPC last: it is the model server's if the process also answers over REST.
+    for what, port in sorted(surroundings.ports.items(), key=lambda each: "gRPC" in each[0]):
         check = f"port {port}"
         if _is_free(port):
             yield ok(check, f"free for the {what}")

@@ -94,7 +94,7 @@ def write_version(path: Path, name: str) -> None:
     """A version as published, as far as the doctor looks: card, graph, manifest."""
     (path / "assets.extra").mkdir(parents=True)
     (path / "saved_model.pb").write_bytes(b"graph")
-    card = {"model_name": name, "labels": ["cat"], "image": {}, "task": "single_label"}
+    card = {"model_name": name, "classes": ["cat"], "image": {}, "task": "single_label"}
     (path / "assets.extra/model_card.json").write_text(json.dumps(card))
     manifest.write(path)
 
