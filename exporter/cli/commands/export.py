@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from rich.console import Console
-
 from exporter import export, preflight, preprocessing
 from exporter.build_process import build_apart
 from exporter.cli import export_options as option
 from exporter.cli.output import say_published
-from exporter.cli.parameters import PUBLISH_PANEL, BasePath, parse_size
+from exporter.cli.parameters import PUBLISH_PANEL, AsJson, BasePath, parse_size
+from exporter.cli.quiet import talking
 from exporter.errors import UsageError
 from exporter.options import (
     IMAGENET,
@@ -71,6 +70,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
     parity_bound: option.ParityBound = None,
     encoded_parity_bound: option.EncodedParityBound = None,
     allow_op: option.AllowOp = None,
+    as_json: AsJson = False,  # noqa: FBT002 - a typer flag
 ) -> None:
     """Publish a model as the next version, after proving it.
 
@@ -154,12 +154,12 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
         names=TensorNames(signature, input_name, output_name),
         allowed_ops=tuple(allow_op or ()),
     )
-    console = Console()
+    console = talking(as_json=as_json)
     with reporting(console, export.STEPS) as report:
         published = export.export(
             Selected(source, settings), options, settings, report, build_apart
         )
-    say_published(console, published)
+    say_published(console, published, as_json=as_json)
 
 
 def _image_fields(
