@@ -39,7 +39,7 @@ def create_app() -> typer.Typer:
 
     @app.callback()
     def exporter(
-        version: Annotated[
+        version: Annotated[  # noqa: FBT002 - a typer flag; its callback has answered
             bool,
             typer.Option(
                 "--version",

@@ -34,7 +34,7 @@ def with_quiet(run: Callable[..., None]) -> Callable[..., None]:
         finally:
             _IS_QUIET.reset(token)
 
-    del quietable.__wrapped__  # type: ignore[attr-defined]  # typer would read its signature
+    del quietable.__wrapped__  # typer would read its signature
     parameters = [*signature.parameters.values(), option]
     quietable.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     quietable.__annotations__ = {each.name: each.annotation for each in parameters}

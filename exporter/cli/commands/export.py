@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from exporter import export, preflight, preprocessing
+from exporter.accuracy import datasets
 from exporter.build_process import build_apart
 from exporter.cli import export_options as option
 from exporter.cli.output import say_published
@@ -24,6 +25,7 @@ from exporter.pixel_presets import PRESETS
 from exporter.progress import reporting
 from exporter.proof import calibration
 from exporter.settings import load_settings
+from exporter.sources.application_names import require_application
 from exporter.sources.selection import Selected, SourceOptions
 from exporter.sources.source_files import SourceFiles
 from exporter.sources.tensor_names import TensorNames
@@ -121,6 +123,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
         weights=IMAGENET if weights is None else weights,
         custom_objects=custom_objects,
     )
+    _require_known(application, accuracy)
     preflight.require_sources(files, labels=labels, golden_dir=golden_dir, settings=settings)
     options = ExportOptions(
         name=files.default_name() if name is None else name,
@@ -160,6 +163,14 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
             Selected(source, settings), options, settings, report, build_apart
         )
     say_published(console, published, as_json=as_json)
+
+
+def _require_known(application: str | None, accuracy: AccuracyOptions | None) -> None:
+    """Before the build, which asks again, but imports Keras first."""
+    if application is not None:
+        require_application(application)
+    if accuracy is not None:
+        datasets.read(accuracy.pictures)
 
 
 def _image_fields(
