@@ -137,7 +137,7 @@ def _row(model_path: Path, number: int, pruning: Pruning) -> dict[str, Any]:
 
 def _line(row: dict[str, Any]) -> str:
     fate = f"stays: {row['kept']}" if row["kept"] else "goes"
-    return f"{row['version']:>6}  {megabytes(row['bytes']):>10}  {fate}"
+    return f"{row['version']:>6}  {megabytes(row['size_bytes']):>10}  {fate}"
 
 
 def _require_consent(name: str, pruning: Pruning) -> None:
