@@ -6,14 +6,17 @@ import importlib
 import os
 import pkgutil
 import sys
-from typing import Final, NoReturn
+from importlib import metadata
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
 from exporter import interruption
 from exporter.cli import commands
+from exporter.cli.quiet import with_quiet
 from exporter.errors import ExporterError, FailedError, RefusedError
 
+_CONTEXT: Final[dict[str, Any]] = {"help_option_names": ["-h", "--help"]}
 _HELP: Final = (
     "Turn an image classifier into a proven, versioned SavedModel for TensorFlow Serving.\n\n"
     "Nothing is visible to a model server before it has passed: the same answers as the source "
@@ -29,14 +32,45 @@ def create_app() -> typer.Typer:
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
+        context_settings=_CONTEXT,
         rich_markup_mode="rich",
         help=_HELP,
     )
+
+    @app.callback()
+    def exporter(
+        version: Annotated[  # noqa: FBT002 - a typer flag; its callback has answered
+            bool,
+            typer.Option(
+                "--version",
+                callback=_say_version,
+                is_eager=True,
+                help="Print the version of Sightserve.",
+            ),
+        ] = False,
+    ) -> None:
+        pass
+
     names = [module.name for module in pkgutil.iter_modules(commands.__path__)]
     for name in sorted(names, key=lambda name: (name != "export", name)):
         command = importlib.import_module(f"{commands.__name__}.{name}")
-        app.command(name, rich_help_panel=command.PANEL)(command.run)
+        app.command(name, rich_help_panel=command.PANEL, context_settings=_CONTEXT)(
+            with_quiet(command.run)
+        )
     return app
+
+
+def _say_version(is_wanted: bool) -> None:  # noqa: FBT001 - typer passes it so
+    if is_wanted:
+        typer.echo(f"sightserve {_version()}")
+        raise typer.Exit
+
+
+def _version() -> str:
+    try:
+        return metadata.version("sightserve")
+    except metadata.PackageNotFoundError:
+        return "(not installed: run from its sources)"
 
 
 def main() -> None:

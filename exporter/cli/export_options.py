@@ -153,7 +153,10 @@ Labels = Annotated[
 ]
 Task = Annotated[
     options.TaskOption,
-    typer.Option(help="Softmax, or one sigmoid per class.", rich_help_panel=ANSWERS_PANEL),
+    typer.Option(
+        help="single_label: one class an image (softmax); multi_label: any number (sigmoids).",
+        rich_help_panel=ANSWERS_PANEL,
+    ),
 ]
 Activation = Annotated[
     options.ActivationOption,
@@ -165,7 +168,9 @@ Activation = Annotated[
 TopK = Annotated[
     int | None,
     typer.Option(
-        min=1, help="Answers per image; default: 10, or all.", rich_help_panel=ANSWERS_PANEL
+        min=1,
+        help="How many classes an answer names; default: 10, or all.",
+        rich_help_panel=ANSWERS_PANEL,
     ),
 ]
 
@@ -178,35 +183,45 @@ EvalDir = Annotated[
 ]
 MinAccuracy = Annotated[
     float | None,
-    typer.Option(min=0, max=1, help="Least top-1, such as 0.9.", rich_help_panel=ACCURACY_PANEL),
+    typer.Option(
+        min=0,
+        max=1,
+        help="Refuse (exit 4) below this top-1 on --eval-dir, such as 0.9.",
+        rich_help_panel=ACCURACY_PANEL,
+    ),
 ]
 MaxRegression = Annotated[
     float | None,
     typer.Option(
         min=0,
         max=1,
-        help="How much less than the published version's, such as 0.01.",
+        help="Refuse if top-1 falls by more than this below the published version's, such as 0.01.",
         rich_help_panel=ACCURACY_PANEL,
     ),
 ]
 Against = Annotated[
     int | None,
     typer.Option(
-        help="Version to compare with; default: the highest.", rich_help_panel=ACCURACY_PANEL
+        help="Version that --max-regression compares with; default: the highest.",
+        rich_help_panel=ACCURACY_PANEL,
     ),
 ]
 MaxLatencyMs = Annotated[
     float | None,
     typer.Option(
         min=0,
-        help="Of one picture on the gate's model server, 95th percentile.",
+        help="Refuse if one picture takes more milliseconds on the gate's model server (95th "
+        "percentile).",
         rich_help_panel=ACCURACY_PANEL,
     ),
 ]
 
 Precision = Annotated[
     options.Precision,
-    typer.Option(help="What the graph computes in.", rich_help_panel=VARIANTS_PANEL),
+    typer.Option(
+        help="What the graph computes in; bfloat16 is faster on CPUs that have it.",
+        rich_help_panel=VARIANTS_PANEL,
+    ),
 ]
 Jit = Annotated[
     bool,
@@ -240,20 +255,22 @@ Name = Annotated[
 Version = Annotated[
     int | None,
     typer.Option(
-        min=0, help="Refused if it exists; default: the next.", rich_help_panel=PUBLISHING_PANEL
+        min=0,
+        help="Number of the new version, refused if it exists; default: the next.",
+        rich_help_panel=PUBLISHING_PANEL,
     ),
 ]
 Freeze = Annotated[
     options.Freeze,
     typer.Option(
-        help="Variables to constants: faster, more memory; auto: up to 1.9 GB.",
+        help="Make variables constants: faster, more memory; auto: up to 1.9 GB of weights.",
         rich_help_panel=PUBLISHING_PANEL,
     ),
 ]
 GoldenDir = Annotated[
     Path | None,
     typer.Option(
-        help="More images for the parity check than the drawn ones.",
+        help="Folder of up to 32 images for the parity check, beside the 8 drawn ones.",
         rich_help_panel=PUBLISHING_PANEL,
     ),
 ]
@@ -269,7 +286,7 @@ EncodedParityBound = Annotated[
     float | None,
     typer.Option(
         callback=require_bound,
-        help="The same for files decoded in the graph (top_k_encoded).",
+        help="The same for files decoded in the graph (top_k_encoded); default: 0.01.",
         rich_help_panel=PUBLISHING_PANEL,
     ),
 ]

@@ -11,20 +11,37 @@ from exporter.errors import UsageError
 
 MAX_BATCH_SIZE: Final = 1024
 
-BatchSizes = Annotated[str, typer.Option(help="Batch sizes, separated by commas.")]
-Seconds = Annotated[
-    float, typer.Option(min=0.0, help="Per way (or model) and batch size; 5 rounds at least.")
+BatchSizes = Annotated[
+    str, typer.Option(metavar="N,N…", help="How many images in one call: numbers from 1 to 1024.")
 ]
-Repeat = Annotated[int | None, typer.Option(min=1, help="So many rounds instead.")]
+Seconds = Annotated[
+    float,
+    typer.Option(
+        min=0.0, help="Seconds to measure each way (or model) at each batch size; 5 calls at least."
+    ),
+]
+Repeat = Annotated[
+    int | None, typer.Option(min=1, help="Measure so many calls each, instead of --seconds.")
+]
 Weights = Annotated[
-    str, typer.Option(help="Of an application: imagenet, none (random) or a weights FILE.")
+    str,
+    typer.Option(
+        help="Weights of a Keras application: imagenet (downloaded), none (random) or a FILE."
+    ),
 ]
 JsonFile = Annotated[
-    Path | None, typer.Option(dir_okay=False, help="Also write the figures here, as JSON.")
+    Path | None,
+    typer.Option(
+        dir_okay=False, metavar="FILE", help="Also write the figures to this file, as JSON."
+    ),
 ]
 PngFile = Annotated[
     Path | None,
-    typer.Option(dir_okay=False, help="Also draw them (needs matplotlib: the extra plots)."),
+    typer.Option(
+        dir_okay=False,
+        metavar="FILE",
+        help="Also draw the figures as a PNG file (needs the extra plots).",
+    ),
 ]
 
 

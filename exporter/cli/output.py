@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import typer
 from rich.console import Console
 
 from exporter.export import Published
@@ -14,8 +19,11 @@ def say(console: Console, *lines: str) -> None:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def say_published(console: Console, published: Published) -> None:
+def say_published(console: Console, published: Published, *, as_json: bool = False) -> None:
     """Where a new version is, and what it has passed."""
+    if as_json:
+        typer.echo(json.dumps(_facts(published), indent=2))
+        return
     card, parity = published.card, published.card.parity
     say(console, f"published {published.path}: {card.model_name} version {published.version}")
     if parity:
@@ -31,6 +39,22 @@ def say_published(console: Console, published: Published) -> None:
     if proven:
         say(console, f"model server: {proven.found} (bound {proven.bound})")
     say(console, f"report: {published.path / 'report.html'}")
+
+
+def _facts(published: Published) -> dict[str, Any]:
+    card = published.card
+    files = [each for each in published.path.rglob("*") if each.is_file()]
+    return {
+        "model": card.model_name,
+        "version": published.version,
+        "path": str(published.path),
+        "is_new": True,
+        "size_bytes": sum(each.stat().st_size for each in files),
+        "parity": card.parity.model_dump(mode="json") if card.parity else None,
+        "evaluation": card.evaluation.model_dump(mode="json") if card.evaluation else None,
+        "report": str(published.path / "report.html"),
+        "at": datetime.now(UTC).isoformat(),
+    }
 
 
 def megabytes(size_bytes: int) -> str:

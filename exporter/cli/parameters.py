@@ -16,11 +16,17 @@ MEASURE_PANEL: Final = "Measure"
 
 BasePath = Annotated[
     Path | None,
-    typer.Option(help="Folder of the models; default: EXPORTER_BASE_PATH or models."),
+    typer.Option(
+        metavar="DIR", help="Folder of the models; default: EXPORTER_BASE_PATH or models."
+    ),
 ]
 ModelName = Annotated[str, typer.Argument(help="The model's name: its folder below the base path.")]
-Version = Annotated[int | None, typer.Option(help="Which version; default: the highest.")]
-AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+Version = Annotated[
+    int | None, typer.Option(metavar="NUMBER", help="Which version; default: the highest.")
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document: sizes in bytes, times in UTC.")
+]
 ConfigFile = Annotated[
     Path | None,
     typer.Option(
@@ -37,11 +43,15 @@ WatchedServer = Annotated[
 ]
 TimeoutSeconds = Annotated[
     float,
-    typer.Option("--timeout-seconds", min=1, help="How long a version may take to load."),
+    typer.Option("--timeout-seconds", min=1, help="How many seconds a version may take to load."),
 ]
 ApiKey = Annotated[
     str | None,
-    typer.Option(help="For a gateway that asks for one; better: EXPORTER_GATEWAY_API_KEY."),
+    typer.Option(
+        metavar="KEY",
+        help="For a gateway that asks for one; better: EXPORTER_GATEWAY_API_KEY, which other users "
+        "do not see.",
+    ),
 ]
 
 

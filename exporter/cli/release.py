@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from rich.console import Console
 
 from exporter.cli.output import say
+from exporter.cli.quiet import talking
 from exporter.errors import UsageError
 from exporter.proof.model_server import connect
 from exporter.release import models_config
@@ -141,7 +141,7 @@ class Outcome:
                     f"versions are AVAILABLE, go on with: {self.next_command}"
                 ),
             ]
-        say(Console(), *lines)
+        say(talking(), *lines)
 
 
 def _as_json(step: Step) -> dict[str, Any]:

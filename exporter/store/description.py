@@ -27,11 +27,18 @@ def describe(found: PublishedVersion) -> dict[str, Any]:
         "model": found.model_name,
         "version": found.version,
         "path": str(found.path),
-        "bytes": found.size_bytes,
+        "size_bytes": found.size_bytes,
         "card": found.card.model_dump(mode="json") if found.card else None,
         "signatures": _signatures(found.path),
-        "files": manifest.read(found.path) if is_ours else None,
+        "files": _files(found.path) if is_ours else None,
         "changes": manifest.differences(found.path) if is_ours else None,
+    }
+
+
+def _files(version: Path) -> dict[str, dict[str, Any]]:
+    return {
+        name: {"sha256": entry["sha256"], "size_bytes": entry["bytes"]}
+        for name, entry in manifest.read(version).items()
     }
 
 

@@ -23,6 +23,7 @@ from exporter.cli.measuring import (
 )
 from exporter.cli.output import say
 from exporter.cli.parameters import MEASURE_PANEL, AsJson, BasePath
+from exporter.cli.quiet import talking_aside
 from exporter.measure import benchmark, machine, memory, plot, tables
 from exporter.measure.targets import find_target
 from exporter.measure.timing import Budget
@@ -49,12 +50,24 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
         typer.Option(help="Only this way, as the table calls it; may be repeated."),
     ] = None,
     xla: Annotated[  # noqa: FBT002 - a typer flag
-        bool, typer.Option("--xla", help="Also XLA: it may take minutes to compile.")
+        bool,
+        typer.Option("--xla", help="Also measure with XLA, which may take minutes to compile."),
     ] = False,
     weights: Weights = "imagenet",
-    preprocess: Annotated[str, typer.Option(help="Of a source, as at export.")] = "auto",
+    preprocess: Annotated[
+        str,
+        typer.Option(
+            help="How a source wants its pixels: auto, none, tf, torch, caffe, rescale, or "
+            "mean=…,scale=…; as at export."
+        ),
+    ] = "auto",
     image_side: Annotated[
-        int | None, typer.Option("--image-size", min=1, help="Side, where a source takes any.")
+        int | None,
+        typer.Option(
+            "--image-size",
+            min=1,
+            help="Side of the images in pixels, for a source that takes any size.",
+        ),
     ] = None,
     base_path: BasePath = None,
     as_json: AsJson = False,  # noqa: FBT002 - a typer flag
@@ -84,7 +97,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
         preprocess=None if preprocess == "auto" else preprocessing.parse(preprocess),
         image_size=(image_side, image_side) if image_side else None,
     )
-    with reporting(Console(stderr=True), benchmark.STEPS) as report:
+    with reporting(talking_aside(), benchmark.STEPS) as report:
         report.step("loading the model")
         subject = load(target, options, settings, report)
         report.step("preparing each way")

@@ -23,6 +23,7 @@ from exporter.cli.measuring import (
 )
 from exporter.cli.output import say
 from exporter.cli.parameters import MEASURE_PANEL, AsJson, BasePath
+from exporter.cli.quiet import talking_aside
 from exporter.errors import UsageError
 from exporter.measure import comparison, machine, plot, tables
 from exporter.measure.targets import find_target
@@ -76,7 +77,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
 
     from exporter.measure.contestants import enter
 
-    with reporting(Console(stderr=True), comparison.STEPS) as report:
+    with reporting(talking_aside(), comparison.STEPS) as report:
         entered = enter(
             targets, path, settings, report, weights=weights, images=images, with_memory=memory
         )

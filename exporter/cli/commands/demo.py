@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.console import Console
 
 from exporter.build_process import build_apart
 from exporter.cli.output import say_published
-from exporter.cli.parameters import PUBLISH_PANEL, BasePath
+from exporter.cli.parameters import PUBLISH_PANEL, AsJson, BasePath
+from exporter.cli.quiet import talking
 from exporter.demo import STEPS, DemoFiles, publish_demo
 from exporter.options import DIGITS
 from exporter.preflight import require_name
@@ -22,7 +22,9 @@ PANEL: Final = PUBLISH_PANEL
 
 
 def run(
-    name: Annotated[str, typer.Option(help="Model name.")] = DIGITS,
+    name: Annotated[
+        str, typer.Option(help="Name to publish it under: letters, digits, '.', '_', '-'.")
+    ] = DIGITS,
     base_path: BasePath = None,
     save_keras: Annotated[
         Path | None, typer.Option(help="Also save the Keras model: FILE.keras.")
@@ -31,6 +33,7 @@ def run(
         Path | None,
         typer.Option(help="Also write the held-out digits as PNG files, with labels.txt."),
     ] = None,
+    as_json: AsJson = False,  # noqa: FBT002 - a typer flag
 ) -> None:
     """Train a small CNN on handwritten digits and publish it: offline, under a minute.
 
@@ -44,10 +47,10 @@ def run(
     settings = load_settings()
     require_name(name)
     require_publishable((base_path or settings.base_path) / name, None)
-    console = Console()
+    console = talking(as_json=as_json)
     files = DemoFiles(keras_file=save_keras, held_out_folder=write_held_out)
     with reporting(console, STEPS) as report:
         published = publish_demo(
             name, base_path or settings.base_path, files, settings, report, build_apart
         )
-    say_published(console, published)
+    say_published(console, published, as_json=as_json)

@@ -23,6 +23,7 @@ from exporter.accuracy.agreement import (
 from exporter.accuracy.versions import Subject, answering, parse, require_known
 from exporter.cli.output import say
 from exporter.cli.parameters import RELEASE_PANEL, ApiKey, AsJson, BasePath
+from exporter.cli.quiet import talking_aside
 from exporter.errors import FailedError, RefusedError, UsageError
 from exporter.progress import reporting
 from exporter.report import agreement_page
@@ -72,7 +73,7 @@ def run(
     for subject in (a, b):
         require_known(subject, path)
     answers = []
-    with reporting(Console(stderr=True), 2) as report:
+    with reporting(talking_aside(), 2) as report:
         for subject in (a, b):
             report.step(f"asking {subject.text}")
             with answering(
@@ -155,7 +156,7 @@ def _as_json(
         "changed": [
             {
                 "file": shown(each.file, folder),
-                "bytes": each.file.stat().st_size,
+                "size_bytes": each.file.stat().st_size,
                 "a": asdict(each.a),
                 "b": asdict(each.b),
             }

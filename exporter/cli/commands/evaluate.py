@@ -13,13 +13,14 @@ from rich.console import Console
 from contract.image_spec import Filter, Fit
 from exporter import preprocessing
 from exporter.cli.parameters import LOOK_PANEL, ApiKey, AsJson, BasePath, parse_size
+from exporter.cli.quiet import talking
 from exporter.errors import RefusedError
 from exporter.options import ActivationOption, SourceChoices
 from exporter.progress import reporting
 from exporter.settings import load_settings
 
 PANEL: Final = LOOK_PANEL
-_SOURCE_PANEL: Final = "Of a source"
+_SOURCE_PANEL: Final = "When a file or SavedModel is evaluated"
 _STEPS: Final = 2
 
 
@@ -58,35 +59,76 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
     ] = None,
     api_key: ApiKey = None,
     labels: Annotated[
-        str | None, typer.Option(help="As for export.", rich_help_panel=_SOURCE_PANEL)
+        str | None,
+        typer.Option(
+            help="Its labels: a file, a folder of classes or a list such as cat,dog.",
+            rich_help_panel=_SOURCE_PANEL,
+        ),
     ] = None,
     preprocess: Annotated[
-        str, typer.Option(help="As for export.", rich_help_panel=_SOURCE_PANEL)
+        str,
+        typer.Option(
+            help="From 0..255 to what it expects: auto, none, tf, torch, caffe, rescale.",
+            rich_help_panel=_SOURCE_PANEL,
+        ),
     ] = "auto",
     activation: Annotated[
-        ActivationOption, typer.Option(help="As for export.", rich_help_panel=_SOURCE_PANEL)
+        ActivationOption,
+        typer.Option(
+            help="What to add behind it to get probabilities; auto: what logits need.",
+            rich_help_panel=_SOURCE_PANEL,
+        ),
     ] = "auto",
     image_size: Annotated[
-        str | None, typer.Option(help="SIDE or HEIGHTxWIDTH.", rich_help_panel=_SOURCE_PANEL)
+        str | None,
+        typer.Option(
+            help="Size of its images in pixels, SIDE or HEIGHTxWIDTH; default: its own.",
+            rich_help_panel=_SOURCE_PANEL,
+        ),
     ] = None,
     fit: Annotated[
-        Fit | None, typer.Option(help="As for export.", rich_help_panel=_SOURCE_PANEL)
+        Fit | None,
+        typer.Option(
+            help="How a photo becomes its size; default: stretch.", rich_help_panel=_SOURCE_PANEL
+        ),
     ] = None,
     crop_fraction: Annotated[
-        float | None, typer.Option(help="As for export.", rich_help_panel=_SOURCE_PANEL)
+        float | None,
+        typer.Option(
+            help="Part of the picture that --fit center_crop keeps, 0..1; default: 0.875.",
+            rich_help_panel=_SOURCE_PANEL,
+        ),
     ] = None,
     resample: Annotated[
         Filter | None,
-        typer.Option("--filter", help="As for export.", rich_help_panel=_SOURCE_PANEL),
+        typer.Option(
+            "--filter",
+            help="Filter of the resizing; default: bilinear.",
+            rich_help_panel=_SOURCE_PANEL,
+        ),
     ] = None,
     signature: Annotated[
-        str | None, typer.Option(help="As for export.", rich_help_panel=_SOURCE_PANEL)
+        str | None,
+        typer.Option(
+            help="Name of a SavedModel's signature that classifies images.",
+            rich_help_panel=_SOURCE_PANEL,
+        ),
     ] = None,
     input_name: Annotated[
-        str | None, typer.Option("--input", help="As for export.", rich_help_panel=_SOURCE_PANEL)
+        str | None,
+        typer.Option(
+            "--input",
+            help="Name of the input that takes the images, where there are several.",
+            rich_help_panel=_SOURCE_PANEL,
+        ),
     ] = None,
     output_name: Annotated[
-        str | None, typer.Option("--output", help="As for export.", rich_help_panel=_SOURCE_PANEL)
+        str | None,
+        typer.Option(
+            "--output",
+            help="Name of the output that holds the scores, where there are several.",
+            rich_help_panel=_SOURCE_PANEL,
+        ),
     ] = None,
 ) -> None:
     """Measure a classifier on labelled pictures.
@@ -129,14 +171,13 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
         api_key=api_key,
         choices=choices,
     )
-    console = Console(stderr=as_json)
     found = read_set(pictures)
-    with reporting(console, _STEPS) as report:
+    with reporting(talking(as_json=as_json), _STEPS) as report:
         report.step(f"connecting to {target}")
         with connected(wanted, settings, report) as answerer:
             report.step(f"asking {answerer.name} for {len(found.files)} pictures")
             evaluation = evaluate(answerer, found, report)
-    show(evaluation, console, csv_file=csv_file, html=html, as_json=as_json)
+    show(evaluation, Console(stderr=as_json), csv_file=csv_file, html=html, as_json=as_json)
     top_1 = evaluation.metrics.top_1
     if min_accuracy is not None and top_1 < min_accuracy:
         raise RefusedError(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from rich.console import Console
-
 from exporter import export, preflight, preprocessing
+from exporter.accuracy import datasets
 from exporter.build_process import build_apart
 from exporter.cli import export_options as option
 from exporter.cli.output import say_published
-from exporter.cli.parameters import PUBLISH_PANEL, BasePath, parse_size
+from exporter.cli.parameters import PUBLISH_PANEL, AsJson, BasePath, parse_size
+from exporter.cli.quiet import talking
 from exporter.errors import UsageError
 from exporter.options import (
     IMAGENET,
@@ -25,6 +25,7 @@ from exporter.pixel_presets import PRESETS
 from exporter.progress import reporting
 from exporter.proof import calibration
 from exporter.settings import load_settings
+from exporter.sources.application_names import spelled
 from exporter.sources.selection import Selected, SourceOptions
 from exporter.sources.source_files import SourceFiles
 from exporter.sources.tensor_names import TensorNames
@@ -71,6 +72,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
     parity_bound: option.ParityBound = None,
     encoded_parity_bound: option.EncodedParityBound = None,
     allow_op: option.AllowOp = None,
+    as_json: AsJson = False,  # noqa: FBT002 - a typer flag
 ) -> None:
     """Publish a model as the next version, after proving it.
 
@@ -121,6 +123,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
         weights=IMAGENET if weights is None else weights,
         custom_objects=custom_objects,
     )
+    _require_known(application, accuracy)
     preflight.require_sources(files, labels=labels, golden_dir=golden_dir, settings=settings)
     options = ExportOptions(
         name=files.default_name() if name is None else name,
@@ -154,12 +157,20 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
         names=TensorNames(signature, input_name, output_name),
         allowed_ops=tuple(allow_op or ()),
     )
-    console = Console()
+    console = talking(as_json=as_json)
     with reporting(console, export.STEPS) as report:
         published = export.export(
             Selected(source, settings), options, settings, report, build_apart
         )
-    say_published(console, published)
+    say_published(console, published, as_json=as_json)
+
+
+def _require_known(application: str | None, accuracy: AccuracyOptions | None) -> None:
+    """Before the build, which asks again, but imports Keras first."""
+    if application is not None:
+        spelled(application)
+    if accuracy is not None:
+        datasets.read(accuracy.pictures)
 
 
 def _image_fields(

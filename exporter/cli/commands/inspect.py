@@ -27,7 +27,12 @@ def run(
     base_path: BasePath = None,
     as_json: AsJson = False,  # noqa: FBT002 - a typer flag
 ) -> None:
-    """Show one version: its card, signatures and files, and whether the files are unchanged."""
+    """Show one version: its card, signatures and files, and whether the files are unchanged.
+
+    [bold]Example[/bold]
+
+      python -m exporter inspect digits --version 1
+    """
     found = inventory.find(base_path or load_settings().base_path, name, version)
     description = describe(found)
     if as_json:

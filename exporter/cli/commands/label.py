@@ -20,6 +20,7 @@ from exporter.cli.parameters import (
     TimeoutSeconds,
     WatchedServer,
 )
+from exporter.cli.quiet import talking_aside
 from exporter.cli.release import (
     Outcome,
     entry_of,
@@ -81,7 +82,7 @@ def run(
     path = config or settings.models_config
     wanted = {**_assignments(assignments or []), **dict.fromkeys(remove or [])}
     going = frozenset(unload or [])
-    console = Console(stderr=True)
+    console = talking_aside()
     with (
         config_file.locked(path, lambda: _say_waiting(console, path)) as file,
         watching(None if at_once else model_server, name, timeout_seconds) as watch,

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from rich.console import Console
 
 from exporter.cli.output import megabytes, say
 from exporter.cli.parameters import (
@@ -21,6 +20,7 @@ from exporter.cli.parameters import (
     ConfigFile,
     ModelName,
 )
+from exporter.cli.quiet import talking
 from exporter.errors import FailedError, UsageError, first_line
 from exporter.proof.model_server import connect
 from exporter.release import config_file, models_config
@@ -70,7 +70,7 @@ def run(
     rows = [_row(model_path, number, pruning) for number in reversed(existing)]
     is_meant = not dry_run and bool(pruning.removed)
     if not as_json:
-        say(Console(), *map(_line, rows))
+        say(talking(), *map(_line, rows))
     if is_meant and not yes:
         _require_consent(name, pruning)
     if is_meant:
@@ -81,15 +81,17 @@ def run(
             "model": name,
             "versions": rows,
             "removed": list(pruning.removed) if is_meant else [],
-            "removed_bytes": sum(row["bytes"] for row in rows if row["kept"] is None and is_meant),
+            "removed_bytes": sum(
+                row["size_bytes"] for row in rows if row["kept"] is None and is_meant
+            ),
             "is_dry_run": dry_run,
             "at": datetime.now(UTC).isoformat(),
         }
         typer.echo(json.dumps(facts, indent=2))
     elif not pruning.removed:
-        say(Console(), "nothing to delete")
+        say(talking(), "nothing to delete")
     elif is_meant:
-        say(Console(), f"deleted {len(pruning.removed)} of {len(existing)}")
+        say(talking(), f"deleted {len(pruning.removed)} of {len(existing)}")
 
 
 def _entry(path: Path, name: str, *, is_named: bool) -> Entry | None:
@@ -127,7 +129,7 @@ def _row(model_path: Path, number: int, pruning: Pruning) -> dict[str, Any]:
     return {
         "version": number,
         "path": str(found.path),
-        "bytes": found.size_bytes,
+        "size_bytes": found.size_bytes,
         "exported_at": found.card.exported_at.isoformat() if found.card else None,
         "kept": pruning.kept.get(number),
     }
@@ -135,7 +137,7 @@ def _row(model_path: Path, number: int, pruning: Pruning) -> dict[str, Any]:
 
 def _line(row: dict[str, Any]) -> str:
     fate = f"stays: {row['kept']}" if row["kept"] else "goes"
-    return f"{row['version']:>6}  {megabytes(row['bytes']):>10}  {fate}"
+    return f"{row['version']:>6}  {megabytes(row['size_bytes']):>10}  {fate}"
 
 
 def _require_consent(name: str, pruning: Pruning) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.console import Console
 
 from exporter.cli.output import say
 from exporter.cli.parameters import RELEASE_PANEL, AsJson, BasePath, ConfigFile, ModelName
+from exporter.cli.quiet import talking
 from exporter.errors import UsageError
 from exporter.release import config_file, models_config
 from exporter.settings import load_settings
@@ -73,7 +73,7 @@ def run(
         typer.echo(json.dumps(facts, indent=2))
     else:
         seen = ", ".join(map(str, left)) or "none"
-        say(Console(), f"{name}: version {version} is now {path}; model servers see: {seen}")
+        say(talking(), f"{name}: version {version} is now {path}; model servers see: {seen}")
 
 
 def _require_known(model_path: Path, version: int, numbers: list[int], where: str) -> None:

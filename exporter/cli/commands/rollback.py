@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from rich.console import Console
 
 from exporter.cli.output import say
 from exporter.cli.parameters import (
@@ -22,6 +21,7 @@ from exporter.cli.parameters import (
     TimeoutSeconds,
     WatchedServer,
 )
+from exporter.cli.quiet import talking, talking_aside
 from exporter.cli.release import entry_of, served_versions, visible_folder, watching
 from exporter.errors import UsageError
 from exporter.progress import Reporter, reporting
@@ -78,7 +78,7 @@ def run(
     if entry is None and (config or pin or to == _LATEST):
         entry_of(text or "", name, path)  # refuses
     way = "unpin" if to == _LATEST else way_of(entry, pins=pin)
-    console = Console(stderr=True)
+    console = talking_aside()
     with (
         watching(model_server, name, timeout_seconds) as watch,
         reporting(console, _STEPS) as report,
@@ -92,7 +92,7 @@ def run(
     if as_json:
         typer.echo(json.dumps(facts, indent=2))
     else:
-        say(Console(), *_lines(facts))
+        say(talking(), *_lines(facts))
 
 
 def _by_config(

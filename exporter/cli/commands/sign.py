@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.console import Console
 
 from exporter.cli.output import say
 from exporter.cli.parameters import RELEASE_PANEL, AsJson, BasePath, ModelName, Version
+from exporter.cli.quiet import talking
 from exporter.errors import UsageError
 from exporter.settings import load_settings
 from exporter.store import inventory
@@ -53,9 +53,9 @@ def run(
             "model": name,
             "version": found.version,
             "path": str(path),
-            "bytes": path.stat().st_size,
+            "size_bytes": path.stat().st_size,
             "at": datetime.now(UTC).isoformat(),
         }
         typer.echo(json.dumps(facts, indent=2))
     else:
-        say(Console(), f"{path}: {name} version {found.version} is signed")
+        say(talking(), f"{path}: {name} version {found.version} is signed")

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.console import Console
 
 from contract.card import ModelCard
 from exporter.cli.output import say
@@ -21,6 +20,7 @@ from exporter.cli.parameters import (
     Version,
     require_bound,
 )
+from exporter.cli.quiet import talking
 from exporter.errors import FailedError, UsageError, first_line
 from exporter.proof import bounds, goldens
 from exporter.proof.gateway import Gateway, kind_of
@@ -193,7 +193,7 @@ def _show(url: str, found: PublishedVersion, checked: list[Checked], *, as_json:
         f"{check.max_abs_difference:.1e} at most"
         for check in checked
     ]
-    say(Console(), *lines, f"{found.model_name} version {found.version}: as at export")
+    say(talking(), *lines, f"{found.model_name} version {found.version}: as at export")
 
 
 def _check_signature(
@@ -209,10 +209,10 @@ def _check_signature(
         facts = {
             "model": name,
             "version": found.version,
-            "bytes": found.size_bytes,
+            "size_bytes": found.size_bytes,
             "public_key": str(public_key),
             "at": datetime.now(UTC).isoformat(),
         }
         typer.echo(json.dumps(facts, indent=2))
     else:
-        say(Console(), f"{name} version {found.version}: signed by {public_key}, unchanged since")
+        say(talking(), f"{name} version {found.version}: signed by {public_key}, unchanged since")

@@ -205,7 +205,7 @@ def test_prune_spares_what_is_served_and_asks_before_it_deletes(config, models, 
         2: "policy specific",
         1: "AVAILABLE",
     }
-    assert all(row["bytes"] > 1000 for row in dry["versions"])
+    assert all(row["size_bytes"] > 1000 for row in dry["versions"])
     assert (dry["removed"], version_numbers.versions(models / "m")) == ([], [1, 2, 3, 4, 5, 6])
     refused = cli(*common).exception
     assert "--yes" in str(refused)

@@ -72,7 +72,7 @@ def test_a_signed_version_is_verified_offline_and_is_still_as_published(models, 
     result = cli("sign", "m", "--key", keys / "one.key", "--base-path", models, "--json")
     assert result.exit_code == 0, result.output
     facts = json.loads(result.stdout)
-    assert facts["bytes"] == (models / "m/1/model.sig").stat().st_size
+    assert facts["size_bytes"] == (models / "m/1/model.sig").stat().st_size
     assert manifest.differences(models / "m/1") == []
     verify = ("verify", "m", "--signature", "--base-path", models, "--public-key")
     result = cli(*verify, keys / "one.pub")
