@@ -1,7 +1,7 @@
 """GET / : the page for people, one answer with inline scripts and style, no CDN.
 
-It is written as several small files in `app/web`, put into one as the gateway starts: no build step,
-no further routes, and nothing to fetch that a key or an admin port could keep away. Its
+It is written as several small files in `app/web`, put into one as the gateway starts: no build
+step, no further routes, and nothing to fetch that a key or an admin port could keep away. Its
 Content-Security-Policy names the hashes of exactly those inline parts: an injected script has no
 hash and does not run.
 """
