@@ -29,7 +29,7 @@ ARGS ?=
 COVERAGE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo torch test test-docker test-images lint format lock docs clean
+.PHONY: help run demo torch test test-docker test-images lint format lock docs screenshots clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
@@ -68,6 +68,7 @@ lint: $(VENV)/.dev ## Check style, types, layers, dependencies and generated fil
 	$(BIN)/python scripts/generate_messages.py --check
 	$(BIN)/python scripts/generate_configuration.py --check
 	$(BIN)/python scripts/generate_signatures.py --check
+	$(BIN)/python scripts/generate_reference.py --check
 	$(MAKE) --no-print-directory docs
 
 format: $(VENV)/.dev ## Format the code
@@ -92,6 +93,9 @@ lock: $(VENV)/.dev ## Write the lock files again from pyproject.toml; UPGRADE=1 
 
 docs: $(VENV)/.dev ## Build the documentation as a site, in site/; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir site
+
+screenshots: $(VENV)/.dev ## Take the pictures of the page in docs/pictures/ again
+	@$(BIN)/python -m scripts.screenshots
 
 clean: ## Remove the environment, caches and published models
 	rm -rf $(VENV) $(MODELS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* build site

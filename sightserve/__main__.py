@@ -20,7 +20,8 @@ def main() -> None:
             raise
         from sightserve.cli.app import needs_more  # noqa: PLC0415
 
-        sys.exit(needs_more(error.name))
+        print(needs_more(error.name), file=sys.stderr)  # noqa: T201 - the one line the user needs
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -18,9 +18,9 @@ from exporter.cli.output import say, say_published
 from exporter.cli.parameters import parse_size
 from exporter.errors import ExporterError, FailedError, RefusedError
 from exporter.settings import load_settings
+from exporter.sources.application_names import spelled
 from exporter.sources.source_files import as_name
 from exporter.training import train
-from exporter.training.applications import spelled
 from exporter.training.options import TrainingOptions
 from exporter.training.plan import Plan
 from exporter.training.progress import training_reporter

@@ -5,10 +5,7 @@ A test holds this list against Keras' own.
 
 from __future__ import annotations
 
-import difflib
 from typing import Final
-
-from exporter.errors import UsageError
 
 _USUAL: Final = 224
 _USUALLY_SIZED: Final = (
@@ -38,18 +35,3 @@ SIDES: Final[dict[str, int]] = dict.fromkeys(_USUALLY_SIZED, _USUAL) | {
     "Xception": 299,
 }
 """The side in pixels at which the weights of each were trained."""
-
-
-def spelled(name: str) -> str:
-    """An application's name as Keras spells it; capital letters do not matter.
-
-    Raises:
-        UsageError: there is no such application.
-    """
-    by_lower = {known.lower(): known for known in SIDES}
-    if name.lower() in by_lower:
-        return by_lower[name.lower()]
-    close = difflib.get_close_matches(name.lower(), by_lower, n=3)
-    guess = ", ".join(by_lower[match] for match in close)
-    hint = f"did you mean: {guess}?" if guess else f"there are: {', '.join(sorted(SIDES))}"
-    raise UsageError(f"--application {name}: there is no such Keras application; {hint}")

@@ -25,10 +25,10 @@ from exporter.options import AccuracyOptions, ExportOptions
 from exporter.preprocessing import NONE
 from exporter.progress import Reporter
 from exporter.settings import Settings
+from exporter.sources.application_names import spelled
 from exporter.sources.loading import Load
 from exporter.sources.source_files import SourceFiles
 from exporter.training import plan as plans
-from exporter.training.applications import spelled
 from exporter.training.history import History
 from exporter.training.options import TrainingOptions
 from exporter.training.page import training_page

@@ -72,8 +72,10 @@ class Processes(AbstractContextManager["Processes"]):
     def __exit__(self, *_: object) -> None:
         # From here on a second Ctrl-C must not leave a child behind: it shortens the wait instead.
         hurried: list[bool] = []
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: hurried.append(True))
+        before = {
+            number: signal.signal(number, lambda *_: hurried.append(True))
+            for number in (signal.SIGINT, signal.SIGTERM)
+        }
         for name, child in reversed(self._running):
             if child.poll() is None:
                 self._say(f"stopping the {name} ...")
@@ -83,6 +85,8 @@ class Processes(AbstractContextManager["Processes"]):
                     time.sleep(0.05)
                 child.kill()
             child.wait()
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
     def _log(self, name: str) -> Path | None:
         return self._logs / f"{name.replace(' ', '-')}.log" if self._logs else None
@@ -98,7 +102,7 @@ def run(command: list[str], say: Say, log: Path | None = None) -> int:
     with _child(command, log, {}) as child:
         try:
             return child.wait()
-        except StopRequestedError:
+        except (StopRequestedError, KeyboardInterrupt):
             child.send_signal(signal.SIGINT)
             child.wait()
             raise

@@ -79,6 +79,7 @@ def run(  # noqa: PLR0913 - options of a command
       sightserve serve MobileNetV2 models/Flowers2 --port 8080
     """
     import signal  # noqa: PLC0415 - only here
+    from importlib.util import find_spec  # noqa: PLC0415 - as above
 
     from rich.console import Console  # noqa: PLC0415 - help needs none of it
 
@@ -91,6 +92,10 @@ def run(  # noqa: PLR0913 - options of a command
     from sightserve.serve.flow import Request, serve  # noqa: PLC0415
     from sightserve.serve.ports import Ports  # noqa: PLC0415
     from sightserve.serve.publishing import Choices  # noqa: PLC0415
+
+    for module in ("fastapi", "keras", "tensorflow"):
+        if find_spec(module) is None:  # before anything is started that would say so at length
+            raise ModuleNotFoundError(name=module)
 
     def stop(*_: object) -> None:
         raise StopRequestedError

@@ -13,7 +13,7 @@ from contract.pixels import decode
 from exporter.errors import FailedError, UsageError
 from exporter.progress import SilentReporter
 from exporter.training import pixels
-from exporter.training.applications import spelled
+from exporter.sources.application_names import spelled
 from exporter.training.options import TrainingOptions
 from exporter.training.plan import make
 from exporter.training.split import split
