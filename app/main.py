@@ -35,7 +35,7 @@ from app.log import get_logger
 from app.metrics.gateway import Metrics
 from app.settings.gateway import Settings
 from app.tracing import Tracing
-from app.version import running_version
+from protocol.version import running_version
 
 
 def create_app(settings: Settings) -> FastAPI:

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from app.version import running_version
+from protocol.version import running_version
 
 _PROC: Final = Path("/proc")
 _RESIDENT_PAGES: Final = 1

@@ -6,7 +6,6 @@ import importlib
 import os
 import pkgutil
 import sys
-from importlib import metadata
 from typing import Annotated, Any, Final, NoReturn
 
 import typer
@@ -17,6 +16,8 @@ from exporter.cli.quiet import with_quiet
 from exporter.errors import ExporterError, FailedError, RefusedError
 
 _CONTEXT: Final[dict[str, Any]] = {"help_option_names": ["-h", "--help"]}
+from protocol.version import running_version
+
 _HELP: Final = (
     "Turn an image classifier into a proven, versioned SavedModel for TensorFlow Serving.\n\n"
     "Nothing is visible to a model server before it has passed: the same answers as the source "
@@ -62,15 +63,8 @@ def create_app() -> typer.Typer:
 
 def _say_version(is_wanted: bool) -> None:  # noqa: FBT001 - typer passes it so
     if is_wanted:
-        typer.echo(f"sightserve {_version()}")
+        typer.echo(f"sightserve {running_version()}")
         raise typer.Exit
-
-
-def _version() -> str:
-    try:
-        return metadata.version("sightserve")
-    except metadata.PackageNotFoundError:
-        return "(not installed: run from its sources)"
 
 
 def main() -> None:

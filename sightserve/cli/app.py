@@ -7,12 +7,12 @@ import importlib
 import pkgutil
 import sys
 from collections.abc import Callable
-from importlib import metadata
 from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
 
+from protocol.version import running_version
 from sightserve.cli import commands, programs
 
 INTERRUPTED: Final = 130
@@ -87,7 +87,7 @@ def _top(
     ctx: typer.Context,
 ) -> None:
     if version:
-        typer.echo(f"sightserve {metadata.version('sightserve')}")
+        typer.echo(f"sightserve {running_version()}")
         raise typer.Exit
     if ctx.invoked_subcommand is None:
         typer.echo(ctx.get_help())
