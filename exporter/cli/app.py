@@ -14,9 +14,9 @@ from exporter import interruption
 from exporter.cli import commands
 from exporter.cli.quiet import with_quiet
 from exporter.errors import ExporterError, FailedError, RefusedError
+from protocol.version import running_version
 
 _CONTEXT: Final[dict[str, Any]] = {"help_option_names": ["-h", "--help"]}
-from protocol.version import running_version
 
 _HELP: Final = (
     "Turn an image classifier into a proven, versioned SavedModel for TensorFlow Serving.\n\n"

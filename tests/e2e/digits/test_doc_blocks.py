@@ -1,11 +1,17 @@
-"""The pages about the client and the command: every block runs against the real stack."""
+"""Blocks that ask a running service: each runs against the real stack."""
 
 import pytest
 
-from tests.support import doc_blocks, stack
+from tests.support import doc_blocks, doc_pages, stack
+from tests.support.processes import ROOT
 
 PAGES = ["docs/client.md", "docs/classify.md"]
-BLOCKS = [block for page in PAGES for block in doc_blocks.blocks(page, "digits")]
+"""All of whose blocks must say so."""
+BLOCKS = [
+    block
+    for page in doc_pages.pages()
+    for block in doc_blocks.blocks(str(page.relative_to(ROOT)), "digits")
+]
 
 
 @pytest.fixture(scope="module")
@@ -16,11 +22,12 @@ def grpc_gateway(digits_server, tmp_path_factory):
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=str)
-def test_the_block_runs(block, grpc_gateway, tmp_path):
-    ours = grpc_gateway.url.removeprefix("http://")
-    assert (
-        doc_blocks.run(block, tmp_path, {"127.0.0.1:8000": ours}).strip() or "assert" in block.code
-    )
+def test_the_block_runs(block, grpc_gateway, digits_server, tmp_path):
+    places = {
+        "127.0.0.1:8000": grpc_gateway.url.removeprefix("http://"),
+        "127.0.0.1:8501": digits_server.rest_url.removeprefix("http://"),
+    }
+    assert doc_blocks.run(block, tmp_path, places).strip() or "assert" in block.code
 
 
 @pytest.mark.parametrize("page", PAGES)
