@@ -1,4 +1,4 @@
-"""Generate docs/reference/: the problems, the metrics and the OpenAPI document of the gateway.
+"""Generate docs/reference/: the problems and the OpenAPI document of the gateway.
 
 Usage: python scripts/generate_reference.py [--check]   (--check: fail when a page is old)
 """
@@ -9,9 +9,6 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-from prometheus_client.core import Metric
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -37,26 +34,12 @@ after RFC 9457. `type` is stable: decide by it.
 |---|---|---|---|
 """
 
-_METRICS = f"""# Metrics of the gateway
-
-{_GENERATED.format("app/metrics/")}
-
-`GET /metrics` has them in Prometheus' text format. Those of
-[the embedded model server](../serving.md) are TensorFlow Serving's. A counter's name ends in
-`_total`, a histogram has `_bucket`, `_sum` and `_count`. Some exist only where what they count is
-switched on.
-
-| metric | kind | labels | meaning |
-|---|---|---|---|
-"""
-
 
 def pages() -> dict[str, str]:
     """Every page's name and text."""
     app = create_app(Settings(model_name="digits"))
     return {
         "problems.md": _PROBLEMS + "".join(_problem_rows()),
-        "metrics.md": _METRICS + "".join(_metric_rows(app.state.services.metrics)),
         "openapi.json": json.dumps(app.openapi(), indent=1, ensure_ascii=False) + "\n",
     }
 
@@ -65,23 +48,6 @@ def _problem_rows() -> Iterator[str]:
     for kind in problem_rows():
         name = f"`{TYPE_PREFIX}{kind.slug}`"
         yield f"| {kind.status} | {name} | {kind.title} | {WHEN[kind.slug]} |\n"
-
-
-def _metric_rows(metrics: Any) -> Iterator[str]:
-    registry = metrics._registry  # noqa: SLF001 - its collectors alone know their labels
-    found = [
-        (metric, getattr(collector, "_labelnames", None))
-        for collector in registry._collector_to_names  # noqa: SLF001 - as above
-        for metric in collector.collect()
-    ]
-    for metric, labels in sorted(found, key=lambda pair: pair[0].name):
-        yield _metric_row(metric, labels or getattr(metric, "_labelnames", ()))
-
-
-def _metric_row(metric: Metric, labels: tuple[str, ...]) -> str:
-    name = metric.name + ("_total" if metric.type == "counter" else "")
-    named = ", ".join(f"`{label}`" for label in labels)
-    return f"| `{name}` | {metric.type} | {named} | {metric.documentation} |\n"
 
 
 def main() -> None:
