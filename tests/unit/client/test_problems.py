@@ -5,7 +5,7 @@ import json
 import pytest
 
 import sightserve
-from app.http.docs import problem_rows
+from app.http.problem_page import problem_rows
 from sightserve.client import errors
 from sightserve.client.problems import ERRORS, TYPE_PREFIX, error_of, not_a_gateway
 
