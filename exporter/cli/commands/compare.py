@@ -54,7 +54,9 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
     base_path: BasePath = None,
     as_json: AsJson = False,  # noqa: FBT002 - a typer flag
     json_file: JsonFile = None,
-    markdown: Annotated[bool, typer.Option("--markdown", help="The table as Markdown.")] = False,  # noqa: FBT002 - a typer flag
+    markdown: Annotated[  # noqa: FBT002 - a typer flag
+        bool, typer.Option("--markdown", help="Print the table as Markdown.")
+    ] = False,
     png: PngFile = None,
 ) -> None:
     """Compare models: size, memory, latency, throughput and accuracy, measured in turns.
