@@ -21,7 +21,7 @@ from exporter.cli.measuring import (
     require_folder,
     to_sizes,
 )
-from exporter.cli.output import say
+from exporter.cli.output import say, say_table
 from exporter.cli.parameters import MEASURE_PANEL, AsJson, BasePath
 from exporter.cli.quiet import talking_aside
 from exporter.errors import UsageError
@@ -97,5 +97,5 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
         typer.echo(tables.comparison_markdown(rows))
     else:
         console = Console()
-        console.print(tables.comparison_table(rows))
+        say_table(console, tables.comparison_table(rows))
         say(console, "", *tables.machine_lines(measured_on))
