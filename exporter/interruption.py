@@ -16,6 +16,7 @@ calls `export` keeps its handlers, and nothing here does anything then.
 
 from __future__ import annotations
 
+import atexit
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -74,7 +75,15 @@ def _install() -> None:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and background jobs have it
             signal.signal(number, handler)
     signal.signal(_AGAIN, handler)
+    atexit.register(_end_in_peace)
     sys.unraisablehook = _without_ours(sys.unraisablehook)
+
+
+def _end_in_peace() -> None:
+    """The work is done; Python's own end would let a late signal kill the process."""
+    for number in (*_SIGNALS, _AGAIN):
+        if isinstance(signal.getsignal(number), _Remembering):
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _without_ours(report: _Report) -> _Report:

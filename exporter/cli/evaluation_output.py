@@ -14,7 +14,7 @@ from rich.table import Table
 
 from exporter.accuracy.evaluation import Evaluation, named
 from exporter.accuracy.mistakes import worst
-from exporter.cli.output import say
+from exporter.cli.output import say, say_table
 from exporter.errors import FailedError
 from exporter.report.content import EvaluationContent
 from exporter.report.description import describe_evaluation
@@ -23,7 +23,6 @@ from exporter.report.files import write_evaluation
 _SHOWN_CLASSES: Final = 20
 _SHOWN_MISTAKES: Final = 3
 _TOP: Final = 5
-_WIDE: Final = 120
 
 
 def show(
@@ -65,7 +64,7 @@ def _print(content: EvaluationContent, evaluation: Evaluation, console: Console)
         f"top-5              {top_5}",
         f"calibration error  {content.ece:.4f}",
     )
-    _wide(console).print(_table(content))
+    say_table(console, table_of(content))
     if len(content.classes) > _SHOWN_CLASSES:
         say(console, f"… {len(content.classes) - _SHOWN_CLASSES} more classes: --json or --html")
     for mistake in content.mistakes[:_SHOWN_MISTAKES]:
@@ -85,11 +84,13 @@ def _print(content: EvaluationContent, evaluation: Evaluation, console: Console)
         say(console, f"broken: {len(evaluation.broken)} files: {named(evaluation.broken)}")
 
 
-def _table(content: EvaluationContent) -> Table:
-    table = Table("class", box=None, pad_edge=False)
+def table_of(content: EvaluationContent) -> Table:
+    """The classes that are recognised worst: names are folded, figures stay whole."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("class", overflow="fold")
     for heading in ("pictures", "precision", "recall"):
-        table.add_column(heading, justify="right")
-    table.add_column("most taken for")
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("most taken for", overflow="fold")
     by_recall = sorted(content.classes, key=lambda each: (each.recall is None, each.recall))
     labels = {each.class_index: each.label for each in content.classes}
     for each in by_recall[:_SHOWN_CLASSES]:
@@ -109,11 +110,6 @@ def _table(content: EvaluationContent) -> Table:
 
 def _figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
-
-
-def _wide(console: Console) -> Console:
-    """Not a terminal: wide enough that no column is cut."""
-    return console if console.is_terminal else Console(width=_WIDE, stderr=console.stderr)
 
 
 def answer_rows(evaluation: Evaluation) -> str:

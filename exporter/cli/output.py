@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import typer
 from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
 
 from exporter.export import Published
 from exporter.proof import gate
+
+_NO_BOUND: Final = 1_000_000
 
 
 def say(console: Console, *lines: str) -> None:
     """Print lines as they are: never wrapped, coloured or read as markup."""
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def say_table(console: Console, table: Table) -> None:
+    """Print a table: folded to a terminal, else as wide as it needs, for grep and the like."""
+    if not console.is_terminal:
+        options = console.options.update(max_width=_NO_BOUND)
+        wanted = max(1, Measurement.get(console, options, table).maximum)
+        console = Console(file=console.file, width=wanted)
+    console.print(table)
 
 
 def say_published(console: Console, published: Published, *, as_json: bool = False) -> None:

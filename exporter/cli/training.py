@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from exporter import interruption
-from exporter.cli.output import say, say_published
+from exporter.cli.output import say, say_published, say_table
 from exporter.cli.parameters import parse_size
 from exporter.errors import ExporterError, FailedError, RefusedError
 from exporter.settings import load_settings
@@ -74,12 +74,13 @@ def run_training(
 
 
 def _say_plan(console: Console, plan: Plan, options: TrainingOptions) -> None:
-    table = Table("class", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("class", overflow="fold")
     for part in ("training", "validation", "test"):
-        table.add_column(part, justify="right")
+        table.add_column(part, justify="right", no_wrap=True)
     for label, *counts in plan.counts[:_LISTED]:
         table.add_row(Text(label), *map(str, counts))
-    console.print(table)
+    say_table(console, table)
     rest = len(plan.labels) - _LISTED
     if rest > 0:
         say(console, f"and {rest} more classes")

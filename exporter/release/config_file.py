@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from exporter import interruption
 from exporter.errors import FailedError, UsageError
 
 
@@ -43,10 +44,11 @@ class ConfigFile:
         """
         old, new = self._content(), text.encode()
         try:
-            self._grow(len(old), len(new))
-            os.pwrite(self._descriptor, new + b"\n" * (len(old) - len(new)), 0)
-            os.ftruncate(self._descriptor, len(new))
-            os.fsync(self._descriptor)
+            with interruption.held():
+                self._grow(len(old), len(new))
+                os.pwrite(self._descriptor, new + b"\n" * (len(old) - len(new)), 0)
+                os.ftruncate(self._descriptor, len(new))
+                os.fsync(self._descriptor)
         except OSError as error:
             raise FailedError(f"cannot write {self.path}: {error.strerror}") from error
 

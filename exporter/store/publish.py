@@ -17,7 +17,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -109,15 +109,18 @@ def remove(model_path: Path, version: int) -> None:
     Raises:
         UsageError: there is no such version.
     """
-    with _locked(model_path):
-        path = version_path(model_path, version)
-        if path is None:
-            raise UsageError(f"there is no version {version} of {model_path.name}")
-        hidden = path.rename(model_path / f"{_REMOVED_PREFIX}{secrets.token_hex(8)}")
-        _flush_folder(model_path)
-    shutil.rmtree(hidden)
-    for left in model_path.glob(f"{_REMOVED_PREFIX}*"):
-        shutil.rmtree(left, ignore_errors=True)
+    with ExitStack() as uncut:
+        with _locked(model_path):
+            uncut.enter_context(interruption.held())
+            interruption.require_none()
+            path = version_path(model_path, version)
+            if path is None:
+                raise UsageError(f"there is no version {version} of {model_path.name}")
+            hidden = path.rename(model_path / f"{_REMOVED_PREFIX}{secrets.token_hex(8)}")
+            _flush_folder(model_path)
+        shutil.rmtree(hidden)
+        for left in model_path.glob(f"{_REMOVED_PREFIX}*"):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def quarantine(model_path: Path, version: int) -> Path:
@@ -127,13 +130,15 @@ def quarantine(model_path: Path, version: int) -> Path:
         UsageError: there is no such version, or another one of its number is in quarantine.
     """
     hidden = quarantine_path(model_path, version)
-    with _locked(model_path):
+    with _locked(model_path), interruption.held():
+        interruption.require_none()
         path = version_path(model_path, version)
         if path is None:
             raise UsageError(f"there is no version {version} of {model_path.name}")
         if hidden.exists():
             raise UsageError(f"{hidden} is in the way: another version {version} is in quarantine")
         path.rename(hidden)
+        interruption.ignore()
         _flush_folder(model_path)
     return hidden
 
@@ -145,12 +150,14 @@ def release(model_path: Path, version: int) -> Path:
         UsageError: it is not in quarantine, or its number is taken.
     """
     hidden = quarantine_path(model_path, version)
-    with _locked(model_path):
+    with _locked(model_path), interruption.held():
+        interruption.require_none()
         if not hidden.is_dir():
             raise UsageError(f"version {version} of {model_path.name} is not in quarantine")
         if version_path(model_path, version):
             raise UsageError(f"there is another version {version} of {model_path.name}")
         path = hidden.rename(model_path / str(version))
+        interruption.ignore()
         _flush_folder(model_path)
     return path
 

@@ -21,7 +21,7 @@ from exporter.cli.measuring import (
     require_folder,
     to_sizes,
 )
-from exporter.cli.output import say
+from exporter.cli.output import say, say_table
 from exporter.cli.parameters import MEASURE_PANEL, AsJson, BasePath
 from exporter.cli.quiet import talking_aside
 from exporter.measure import benchmark, machine, memory, plot, tables
@@ -131,5 +131,6 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
         *tables.machine_lines(measured_on),
     )
     for table in tables.benchmark_tables(results):
-        console.print("", table)
+        say(console, "")
+        say_table(console, table)
     say(console, *(f"not measured: {name}: {reason}" for name, reason in ways.missing.items()))

@@ -21,7 +21,7 @@ from exporter.cli.measuring import (
     require_folder,
     to_sizes,
 )
-from exporter.cli.output import say
+from exporter.cli.output import say, say_table
 from exporter.cli.parameters import MEASURE_PANEL, AsJson, BasePath
 from exporter.cli.quiet import talking_aside
 from exporter.errors import UsageError
@@ -54,7 +54,9 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
     base_path: BasePath = None,
     as_json: AsJson = False,  # noqa: FBT002 - a typer flag
     json_file: JsonFile = None,
-    markdown: Annotated[bool, typer.Option("--markdown", help="The table as Markdown.")] = False,  # noqa: FBT002 - a typer flag
+    markdown: Annotated[  # noqa: FBT002 - a typer flag
+        bool, typer.Option("--markdown", help="Print the table as Markdown.")
+    ] = False,
     png: PngFile = None,
 ) -> None:
     """Compare models: size, memory, latency, throughput and accuracy, measured in turns.
@@ -95,5 +97,5 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
         typer.echo(tables.comparison_markdown(rows))
     else:
         console = Console()
-        console.print(tables.comparison_table(rows))
+        say_table(console, tables.comparison_table(rows))
         say(console, "", *tables.machine_lines(measured_on))

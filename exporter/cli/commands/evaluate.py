@@ -47,11 +47,11 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
     base_path: BasePath = None,
     min_accuracy: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Exit 4 when top-1 is below, for scripts."),
+        typer.Option(min=0, max=1, help="Refuse (exit 4) below this top-1, such as 0.9."),
     ] = None,
     as_json: AsJson = False,  # noqa: FBT002 - a typer flag
     csv_file: Annotated[
-        Path | None, typer.Option("--csv", help="Write the answer to every picture.")
+        Path | None, typer.Option("--csv", help="Write a table of the answer to every picture.")
     ] = None,
     html: Annotated[
         Path | None,

@@ -49,7 +49,9 @@ def run(
             metavar="LABEL=VERSION", help="stable=3 canary=4; canary= takes the label away."
         ),
     ] = None,
-    remove: Annotated[list[str] | None, typer.Option(help="Take this label away.")] = None,
+    remove: Annotated[
+        list[str] | None, typer.Option(help="Label to take away; may be repeated.")
+    ] = None,
     unload: Annotated[
         list[int] | None, typer.Option(help="Take a version without a label out of the policy.")
     ] = None,
@@ -57,7 +59,7 @@ def run(
     model_server: WatchedServer = None,
     base_path: BasePath = None,
     keep_loaded: Annotated[  # noqa: FBT002 - a typer flag
-        bool, typer.Option("--keep-loaded", help="Leave loaded what loses its last label.")
+        bool, typer.Option("--keep-loaded", help="Keep a version loaded that loses its last label.")
     ] = False,
     at_once: Annotated[  # noqa: FBT002 - a typer flag
         bool,

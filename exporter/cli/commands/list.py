@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from exporter.cli.output import megabytes
+from exporter.cli.output import megabytes, say_table
 from exporter.cli.parameters import LOOK_PANEL, AsJson, BasePath
 from exporter.errors import FailedError, first_line
 from exporter.proof.model_server import connect
@@ -26,7 +26,6 @@ from protocol.models import VersionStatus
 
 PANEL: Final = LOOK_PANEL
 _STATUS_TIMEOUT_SECONDS: Final = 5.0
-_WIDE: Final = 200
 _HEADINGS: Final = {"size_bytes": "size", "top_1": "top-1", "exported_at": "exported"}
 
 
@@ -52,7 +51,7 @@ def run(
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
     elif rows:
-        _console().print(_table(rows))
+        say_table(Console(), table_of(rows))
     else:
         typer.echo("nothing is published yet: try python -m exporter demo")
 
@@ -70,10 +69,10 @@ def _row(found: PublishedVersion) -> dict[str, Any]:
     }
 
 
-def _table(rows: list[dict[str, Any]]) -> Table:
+def table_of(rows: list[dict[str, Any]]) -> Table:
+    """One row per version: what is narrow stays whole, names are folded and never cut."""
     table = Table(box=None, pad_edge=False)
     for key in rows[0]:
-        # Whatever is narrow stays whole; names are folded, never cut.
         table.add_column(_HEADINGS.get(key, key), overflow="fold", no_wrap=key == "version")
     for row in rows:
         table.add_row(*(Text(_cell(key, value)) for key, value in row.items()))
@@ -86,12 +85,6 @@ def _cell(key: str, value: Any) -> str:
     if key == "size_bytes":
         return megabytes(value)
     return str(value)[:10] if key == "exported_at" else str(value)
-
-
-def _console() -> Console:
-    """Not a terminal: wide enough that no column is cut, for grep and the like."""
-    console = Console()
-    return console if console.is_terminal else Console(width=_WIDE)
 
 
 def _states(url: str, model_names: Iterable[str]) -> dict[tuple[str, int], str]:

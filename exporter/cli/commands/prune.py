@@ -46,8 +46,10 @@ def run(
         typer.Option(help="Keep what http://host:8501 or grpc://host:8500 serves; repeatable."),
     ] = None,
     base_path: BasePath = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,  # noqa: FBT002 - a typer flag
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,  # noqa: FBT002 - a typer flag
+    dry_run: Annotated[  # noqa: FBT002 - a typer flag
+        bool, typer.Option("--dry-run", help="Only say which versions would go.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete without asking first.")] = False,  # noqa: FBT002 - a typer flag
     as_json: AsJson = False,  # noqa: FBT002 - a typer flag
 ) -> None:
     """Delete old versions: never the newest, one with a label, or one that is served.

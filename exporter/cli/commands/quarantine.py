@@ -22,12 +22,13 @@ PANEL: Final = RELEASE_PANEL
 
 def run(
     name: ModelName,
-    version: Annotated[int, typer.Argument(help="The version's number.")],
+    version: Annotated[int, typer.Argument(help="The number that `list` shows for it.")],
     back: Annotated[  # noqa: FBT002 - a typer flag
-        bool, typer.Option("--back", help="Make it visible again.")
+        bool, typer.Option("--back", help="Make a hidden version visible again.")
     ] = False,
     even_the_last: Annotated[  # noqa: FBT002 - a typer flag
-        bool, typer.Option("--even-the-last", help="Though no version is left to serve then.")
+        bool,
+        typer.Option("--even-the-last", help="Do it even if no version is left to serve then."),
     ] = False,
     config: ConfigFile = None,
     base_path: BasePath = None,

@@ -48,7 +48,10 @@ def run(
     name: ModelName,
     to: Annotated[
         str | None,
-        typer.Option(metavar="VERSION", help="Default: the version before; `latest` ends a pin."),
+        typer.Option(
+            metavar="VERSION",
+            help="Version to serve; default: the one before; `latest` ends a pin.",
+        ),
     ] = None,
     config: ConfigFile = None,
     model_server: WatchedServer = None,
