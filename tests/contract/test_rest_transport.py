@@ -263,7 +263,7 @@ def test_metrics_count_grpc_requests_as_well(flagged):
                 stub.Predict(request, 30.0)
 
     def count(text, status):
-        found = re.search(rf':request_count{{model_name="\w+",status="{status}"}} (\d+)', text)
+        found = re.search(rf':request_count{{model_name="\w*",status="{status}"}} (\d+)', text)
         return int(found[1]) if found else 0
 
     def scrape():

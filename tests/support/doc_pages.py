@@ -95,6 +95,7 @@ class Reader:
         self._environment = {
             "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT),
+            "SIGHTSERVE_URL": f"http://127.0.0.1:{self.gateway}",
         }
         (folder / "samples").symlink_to(ROOT / "samples")
 

@@ -44,5 +44,5 @@ def test_a_model_that_there_is_not_is_one_error(tmp_path):
         check=False,
     )
     assert done.returncode == 3
-    assert "NoSuchNet could not be published" in done.stderr
+    assert "NoSuchNet: no file, no published model, no Keras application" in done.stderr
     assert "Traceback" not in done.stderr

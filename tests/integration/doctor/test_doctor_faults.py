@@ -303,7 +303,8 @@ def test_without_tensorflow_it_works_and_says_so(healthy, tmp_path):
             origin = Path(spec.origin)
             path = origin.parent if origin.name == "__init__.py" else origin
             (site / path.name).symlink_to(path)
-    (site / "sightserve").symlink_to(ROOT / "sightserve")
+    for package in ("sightserve", "protocol"):
+        (site / package).symlink_to(ROOT / package)
     done = subprocess.run(
         [sys.executable, "-S", "-m", "sightserve", "doctor", "--json",
          "--base-path", healthy.base_path],

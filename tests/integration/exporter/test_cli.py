@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 import zipfile
 from pathlib import Path
 
@@ -28,12 +27,12 @@ def errors(result):
 
 
 def test_help_is_quick_because_it_does_not_load_tensorflow():
-    begun = time.monotonic()
-    result = run("--help")
-    elapsed = time.monotonic() - begun
+    result = run("--help")  # with the times of imports on standard error
     assert result.returncode == 0
-    assert "tensorflow" not in result.stderr
-    assert elapsed < 5  # measured 0.5 s alone; other test workers may hold the cores
+    lines = result.stderr.splitlines()
+    imported = {line.rpartition("|")[2].strip().split(".")[0] for line in lines}
+    assert "exporter" in imported
+    assert imported.isdisjoint({"tensorflow", "keras"})
 
 
 def test_every_module_of_commands_is_a_command_and_export_comes_first():
