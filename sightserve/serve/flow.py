@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from sightserve.serve import live, wording
 from sightserve.serve.errors import TargetError
@@ -72,8 +73,13 @@ def _run(
 ) -> None:
     ports, url = request.ports, request.ports.gateway_url
     start(processes, served, ports, folder, _warnings(console))
-    with console.status("waiting for the model ...") if is_live else nullcontext():
-        wait_until_ready(processes, url)
+    waiting = "waiting for the model ..."
+    with console.status(waiting) if is_live else nullcontext() as status:
+        wait_until_ready(
+            processes,
+            url,
+            lambda reason: status.update(f"{waiting} {escape(reason)}") if status else None,
+        )
     _say_where([target.name for target in served], url, ports, console)
     if request.is_opened:
         webbrowser.open(url)

@@ -14,6 +14,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from sightserve.serve.answers import content, problem
+
 _INTERVAL_SECONDS: Final = 1.0
 _TIMEOUT_SECONDS: Final = 1.0
 _PROBLEMS: Final = 3
@@ -28,7 +30,7 @@ class Snapshot:
 
     is_ready: bool = False
     reason: str = ""
-    """Why it is not ready."""
+    """Why it is not ready, or does not say all that is shown here."""
     models: list[dict[str, Any]] = field(default_factory=list)
     stats: dict[str, Any] = field(default_factory=dict)
 
@@ -36,18 +38,23 @@ class Snapshot:
 def look(client: httpx.Client) -> Snapshot:
     """Ask the gateway; never raises for what it answers, or does not."""
     try:
-        ready = client.get("/readyz")
-        models = client.get("/models").json().get("models", [])
-        stats = client.get("/stats").json()
-        reason = "" if ready.is_success else str(ready.json().get("detail", ready.status_code))
-    except (httpx.HTTPError, ValueError, AttributeError) as error:
+        answers = [client.get(path) for path in ("/readyz", "/models", "/stats")]
+    except httpx.HTTPError as error:
         return Snapshot(reason=f"the gateway does not answer: {error}")
-    return Snapshot(ready.is_success, reason, models, stats)
+    ready, models, stats = answers
+    return Snapshot(
+        ready.is_success,
+        next((problem(each) for each in answers if not each.is_success), ""),
+        content(models).get("models", []),
+        content(stats) if stats.is_success else {},
+    )
 
 
 def render(url: str, snapshot: Snapshot, logs: Path | None = None) -> RenderableType:
     """The view."""
-    parts: list[RenderableType] = [_head(url, snapshot), Text(), _models(snapshot.models)]
+    parts: list[RenderableType] = [_head(url, snapshot)]
+    if snapshot.models:
+        parts += [Text(), _models(snapshot.models), *_failures(snapshot.models)]
     if stages := snapshot.stats.get("stages"):
         parts += [Text(), _latencies(stages)]
     if problems := snapshot.stats.get("last_problems"):
@@ -83,7 +90,7 @@ def _head(url: str, snapshot: Snapshot) -> Text:
     if counts:
         head.append("\n" + "   ".join(counts), style="dim")
     if snapshot.reason:
-        head.append(f"\n{snapshot.reason}", style="red")
+        head.append(f"\n{snapshot.reason}", style="yellow" if snapshot.is_ready else "red")
     return head
 
 
@@ -101,6 +108,17 @@ def _models(models: list[dict[str, Any]]) -> Table:
             )
             name = ""
     return table
+
+
+def _failures(models: list[dict[str, Any]]) -> list[Text]:
+    """Why versions do not load, in the model server's words."""
+    lines = [
+        f"{model['name']}:{each['version']} {each['error'].splitlines()[0]}"
+        for model in models
+        for each in model.get("versions") or []
+        if each.get("error")
+    ]
+    return [Text(line, style="red", no_wrap=True, overflow="ellipsis") for line in lines]
 
 
 def _latencies(stages: list[dict[str, Any]]) -> Table:

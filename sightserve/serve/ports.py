@@ -45,16 +45,21 @@ class Ports:
         return f"http://[{host}]:{self.gateway}" if ":" in host else f"http://{host}:{self.gateway}"
 
     def check_free(self) -> None:
-        """Look whether all of them can be opened.
+        """Look whether all of them differ and can be opened.
 
         Raises:
-            ServeError: somebody else holds one, or the host is none of this machine's.
+            ServeError: two are one, somebody else holds one, or the host is none of this machine's.
         """
         named = (
             ("PORT", self.host, self.gateway),
             ("GRPC_PORT", HOME, self.grpc),
             ("REST_PORT", HOME, self.rest),
         )
+        if len({self.gateway, self.grpc, self.rest}) < len(named):
+            raise ServeError(
+                "the gateway's port and the model server's two must differ: "
+                f"{self.gateway}, {self.grpc}, {self.rest}"
+            )
         for variable, host, port in named:
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
             with socket.socket(family) as probe:

@@ -8,9 +8,10 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final, Self
 
@@ -70,26 +71,38 @@ class Processes(AbstractContextManager["Processes"]):
         return self
 
     def __exit__(self, *_: object) -> None:
-        # From here on a second Ctrl-C must not leave a child behind: it shortens the wait instead.
-        hurried: list[bool] = []
-        before = {
-            number: signal.signal(number, lambda *_: hurried.append(True))
-            for number in (signal.SIGINT, signal.SIGTERM)
-        }
-        for name, child in reversed(self._running):
-            if child.poll() is None:
-                self._say(f"stopping the {name} ...")
-                child.terminate()
-                deadline = time.monotonic() + GRACE_SECONDS
-                while child.poll() is None and time.monotonic() < deadline and not hurried:
-                    time.sleep(0.05)
-                child.kill()
-            child.wait()
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        with _hurried() as hurried:
+            for name, child in reversed(self._running):
+                if child.poll() is None:
+                    self._say(f"stopping the {name} ...")
+                    child.terminate()
+                    deadline = time.monotonic() + GRACE_SECONDS
+                    while child.poll() is None and time.monotonic() < deadline and not hurried:
+                        time.sleep(0.05)
+                    child.kill()
+                child.wait()
 
     def _log(self, name: str) -> Path | None:
         return self._logs / f"{name.replace(' ', '-')}.log" if self._logs else None
+
+
+@contextmanager
+def _hurried() -> Iterator[list[bool]]:
+    """Signals that come while children stop: none may leave a child behind, each ends the wait.
+
+    Only the main thread may say what signals do, and only it gets them.
+    """
+    signals: list[bool] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield signals
+        return
+    note = lambda *_: signals.append(True)  # noqa: E731 - of one use
+    before = {each: signal.signal(each, note) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield signals
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def run(command: list[str], say: Say, log: Path | None = None) -> int:

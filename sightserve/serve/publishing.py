@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sys
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from sightserve.serve import wording
 from sightserve.serve.errors import ServeError, TargetError
+from sightserve.serve.origin import Origin, record, recorded
 from sightserve.serve.processes import Say, run
 from sightserve.serve.targets import DIGITS, Target
 
 DEFAULT_APPLICATION: Final = "MobileNetV2"
-SOURCE_FILE: Final = ".published-from.json"
-"""In a model's folder: from what its newest version was made, so that a file is published once."""
 
 _FAILED: Final = 3
 _USAGE: Final = 2
@@ -53,7 +49,9 @@ class Publisher:
         Raises:
             ServeError: the exporter refused or failed; it has said why.
         """
-        code = self._publish(target, choices)
+        self._require(self._publish(target, choices), target)
+
+    def _require(self, code: int, target: Target) -> None:
         if code == 0:
             return
         hint = ""
@@ -66,8 +64,9 @@ class Publisher:
         """The default application or, where its weights are not to be had, the digits."""
         target = Target("application", DEFAULT_APPLICATION.lower(), models, DEFAULT_APPLICATION)
         choices = Choices(weights=weights)
-        if weights or self._publish(target, choices) != _FAILED:
-            self.publish(target, choices)  # a second time it finds its version, or says its error
+        code = self._publish(target, choices)
+        if weights or code != _FAILED:
+            self._require(code, target)
             return target
         self._say(
             f"{DEFAULT_APPLICATION}'s weights are not to be had here: serving {DIGITS} instead "
@@ -96,11 +95,12 @@ class Publisher:
     def _export(self, target: Target, choices: Choices) -> int:
         from exporter.store.version_numbers import versions  # noqa: PLC0415 - of an extra
 
-        options = _options(labels=choices.labels, preprocess=choices.preprocess)
-        origin = {"sha256": _digest(Path(target.source), choices.labels), "options": options}
+        origin = Origin.of(
+            Path(target.source), labels=choices.labels, preprocess=choices.preprocess
+        )
         folder = target.base_path / target.name
         newest = (versions(folder) or [0])[-1]
-        if not choices.is_republished and _recorded(folder) == {"version": newest, **origin}:
+        if not choices.is_republished and origin.is_that_of(newest, recorded(folder)):
             self._say(
                 f"{target.source} is version {newest} of {target.name} already "
                 "(--republish publishes it again)"
@@ -108,11 +108,11 @@ class Publisher:
             return 0
         code = self._exporter(
             "export", f"--{target.kind}", target.source,
-            "--name", target.name, "--base-path", str(target.base_path), *options,
+            "--name", target.name, "--base-path", str(target.base_path),
+            *_options(labels=choices.labels, preprocess=choices.preprocess),
         )  # fmt: skip
         if code == 0:
-            record = {"version": versions(folder)[-1], **origin}
-            (folder / SOURCE_FILE).write_text(json.dumps(record))
+            record(folder, versions(folder)[-1], origin)
         return code
 
     def _exporter(self, *arguments: str) -> int:
@@ -123,26 +123,3 @@ class Publisher:
 
 def _options(**values: str) -> list[str]:
     return [word for name, value in values.items() if value for word in (f"--{name}", value)]
-
-
-def _recorded(folder: Path) -> Any:
-    try:
-        return json.loads((folder / SOURCE_FILE).read_text())
-    except (OSError, ValueError):
-        return None
-
-
-def _digest(source: Path, labels: str) -> str:
-    """SHA-256 of all that an export reads: names, sizes and bytes."""
-    digest = hashlib.sha256()
-    for path in _files(source, [Path(labels)] if labels and Path(labels).is_file() else []):
-        digest.update(f"{path.name} {path.stat().st_size}\n".encode())
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
-
-
-def _files(source: Path, others: Sequence[Path]) -> Iterable[Path]:
-    inside = sorted(each for each in source.rglob("*") if each.is_file()) if source.is_dir() else []
-    return [*(inside or [source]), *others]

@@ -5,19 +5,21 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+import httpx
+
+from sightserve.serve.answers import problem
 from sightserve.serve.errors import ServeError, TargetError
 from sightserve.serve.ports import HOME, Ports
 from sightserve.serve.processes import Processes, Say
 from sightserve.serve.publishing import Choices, Publisher
 from sightserve.serve.targets import Target, find
 
+_POLL_SECONDS: Final = 0.25
 READY_SECONDS: Final = 300.0
 """The largest applications take minutes to load on two cores."""
 
@@ -93,21 +95,37 @@ def _quoted(text: str) -> str:
     return f"'{escaped}'"
 
 
-def wait_until_ready(processes: Processes, url: str) -> None:
+def wait_until_ready(processes: Processes, url: str, tell: Say) -> None:
     """Poll /readyz until the gateway says that every model answers.
+
+    Args:
+        processes: what must not end meanwhile.
+        url: the gateway's.
+        tell: is told again and again why not yet.
 
     Raises:
         ServeError: a process ended, or it took too long.
     """
     deadline = time.monotonic() + READY_SECONDS
-    while time.monotonic() < deadline:
-        processes.check()
-        try:
-            with urllib.request.urlopen(f"{url}/readyz", timeout=2):  # noqa: S310 - our own http URL
+    reason = ""
+    # Not by a proxy of the environment's: it would look for 127.0.0.1 on its own machine.
+    with httpx.Client(base_url=url, timeout=2, trust_env=False) as client:
+        while time.monotonic() < deadline:
+            processes.check()
+            if not (reason := not_ready(client)):
                 return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.25)
-    raise ServeError(f"the model did not answer within {READY_SECONDS:.0f} s; the log is above")
+            tell(reason)
+            time.sleep(_POLL_SECONDS)
+    raise ServeError(f"not ready within {READY_SECONDS:.0f} s: {reason}")
+
+
+def not_ready(client: httpx.Client) -> str:
+    """Why a gateway says that it is not ready; empty if it is."""
+    try:
+        answer = client.get("/readyz")
+    except httpx.HTTPError:
+        return "the gateway starts"
+    return "" if answer.is_success else problem(answer)
 
 
 def different(served: Sequence[Target]) -> list[Target]:
@@ -151,7 +169,7 @@ def running(text: str, models: Path = Path("models")) -> Iterator[str]:
         ports = Ports.of(0, 0, 0)
         with Processes(_silently, folder) as processes:
             start(processes, served, ports, folder, _silently)
-            wait_until_ready(processes, ports.gateway_url)
+            wait_until_ready(processes, ports.gateway_url, _silently)
             yield ports.gateway_url
 
 

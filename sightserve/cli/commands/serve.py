@@ -98,6 +98,9 @@ def run(  # noqa: PLR0913 - options of a command
             raise ModuleNotFoundError(name=module)
 
     def stop(*_: object) -> None:
+        # Once: what stops the servers listens for a second one, what comes after that is too late.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         raise StopRequestedError
 
     signal.signal(signal.SIGINT, stop)

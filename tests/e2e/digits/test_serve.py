@@ -8,10 +8,16 @@ import shutil
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import psutil
 import pytest
+from rich.console import Console
 
+from sightserve.serve import live
+from sightserve.serve import stack as serve_stack
+from tests.support import stack
 from tests.support.processes import ROOT, free_ports, running, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -46,7 +52,9 @@ def test_several_models_one_with_capitals(digits, tmp_path):
         shutil.copytree(digits.models / "digits", tmp_path / "models" / name)
     ports = free_ports(3)
     words = (tmp_path / "models" / "Flowers2", "digits", "--models", tmp_path / "models")
-    with running(command(ports, *words), tmp_path / "log") as process:
+    # A proxy of the environment's is not asked for this machine.
+    proxy = dict.fromkeys(("http_proxy", "HTTP_PROXY"), "http://127.0.0.1:9")
+    with running(command(ports, *words), tmp_path / "log", **proxy) as process:
         ready(process)
         listed = httpx.get(f"http://127.0.0.1:{ports[0]}/models", trust_env=False).json()["models"]
         assert [(each["name"], each["is_default"]) for each in listed] == [
@@ -59,13 +67,14 @@ def test_several_models_one_with_capitals(digits, tmp_path):
 
 def test_a_keras_file_is_published_once(digits, tmp_path):
     shutil.copy(digits.keras_file, tmp_path / "Hand Writing.keras")
-    words = (
-        tmp_path / "Hand Writing.keras", "--models", tmp_path / "models",
-        "--labels", "zero,one,two,three,four,five,six,seven,eight,nine",
-    )  # fmt: skip
-    for expected in ("published", "is version 1 of Hand-Writing already"):
+    words = (tmp_path / "Hand Writing.keras", "--models", tmp_path / "models")
+    labels = ("--labels", "zero,one,two,three,four,five,six,seven,eight,nine")
+    for options, expected in (
+        (labels, "published"),
+        ((), "is version 1 of Hand-Writing already"),  # and keeps its labels
+    ):
         ports = free_ports(3)
-        with running(command(ports, *words), tmp_path / "log") as process:
+        with running(command(ports, *words, *options), tmp_path / "log") as process:
             ready(process)
             assert expected in process.output
             answer = classified(ports[0])
@@ -73,6 +82,17 @@ def test_a_keras_file_is_published_once(digits, tmp_path):
             assert answer["predictions"][0]["label"] == "seven"
             process.send(signal.SIGTERM)
             assert process.wait(60) == 0
+
+
+def refused(*words, ports=None):
+    """What the command does with words that it does not take."""
+    return subprocess.run(
+        command(ports or free_ports(3), *words),
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
 
 
 @pytest.mark.parametrize(
@@ -84,16 +104,57 @@ def test_a_keras_file_is_published_once(digits, tmp_path):
     ],
 )
 def test_what_cannot_be_served_is_said_before_anything_starts(tmp_path, words, said):
-    done = subprocess.run(
-        command(free_ports(3), *words, "--models", tmp_path),
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-    )
+    done = refused(*words, "--models", tmp_path)
     assert done.returncode == 2
     assert said in done.stderr
     assert "$ python" not in done.stdout
+
+
+def test_a_folder_of_photos_is_not_taken_for_versions(tmp_path):
+    (tmp_path / "photos" / "1").mkdir(parents=True)
+    done = refused(tmp_path / "photos", "--models", tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "sightserve train" in done.stderr
+
+
+def test_one_port_for_two_is_said_before_anything_starts(tmp_path):
+    done = refused("digits", "--models", tmp_path, ports=[18500, 18500, 18501])
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "must differ: 18500, 18500, 18501" in done.stderr
+
+
+def test_a_block_has_its_service_in_any_thread_and_signals_stay_as_they_were(digits):
+    before = signal.getsignal(signal.SIGINT)
+
+    def answer():
+        with serve_stack.running("digits", digits.models) as url:
+            return httpx.get(f"{url}/readyz", trust_env=False).json()
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(answer).result() == answer()
+    assert signal.getsignal(signal.SIGINT) is before
+    marks = str(digits.models / "digits")
+    lines = [" ".join(each.cmdline()) for each in psutil.Process().children(recursive=True)]
+    assert not [line for line in lines if "--grpc_max_threads" in line and marks in line]
+
+
+def test_the_view_says_that_a_gateway_asks_for_keys(digits_server, tmp_path):
+    keys = tmp_path / "keys"
+    keys.write_text(f"somebody:{'9f' * 32}\n")
+    with (
+        stack.gateway(
+            digits_server.url("grpc"), "digits", tmp_path / "log", GATEWAY_API_KEYS_FILE=str(keys)
+        ) as asked,
+        httpx.Client(base_url=asked.url, trust_env=False) as client,
+    ):
+        snapshot = live.look(client)
+    assert (snapshot.is_ready, snapshot.models, snapshot.stats) == (True, [], {})
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(live.render("http://gateway", snapshot))
+    first, second, *_ = capture.get().splitlines()
+    assert first.rstrip() == "ready  http://gateway/"
+    assert second.startswith("401: send an API key")
 
 
 def read_until(terminal, wanted):

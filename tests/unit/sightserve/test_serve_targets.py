@@ -1,12 +1,10 @@
 """What the words after `serve` stand for."""
 
-import json
-
 import pytest
 
 from sightserve.serve.errors import TargetError
 from sightserve.serve.flow import _chosen
-from sightserve.serve.publishing import SOURCE_FILE, Choices, _digest, _recorded
+from sightserve.serve.publishing import Choices
 from sightserve.serve.stack import different, models_config
 from sightserve.serve.targets import Target, all_published, find, name_of
 
@@ -18,6 +16,7 @@ def models(tmp_path):
         (folder / name).mkdir(parents=True)
     for name in ("digits/1", "Flowers2/3", "Flowers2/12"):
         (folder / name).mkdir()
+        (folder / name / "saved_model.pb").touch()
     return folder
 
 
@@ -60,6 +59,27 @@ def test_folders_are_saved_models_published_models_or_several(models, tmp_path):
     assert [each.name for each in find(str(models), tmp_path)] == ["Flowers2", "digits"]
     assert [each.name for each in all_published(models)] == ["Flowers2", "digits"]
     assert all_published(tmp_path / "nowhere") == []
+
+
+def test_a_folder_of_photos_hides_no_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("digits/zero", "ResNet50/1"):
+        (tmp_path / name).mkdir(parents=True)
+    assert found("digits", tmp_path / "models") == [("digits", "digits", "digits")]
+    assert found("ResNet50", tmp_path / "models")[0][0] == "application"
+
+
+def test_folders_with_numbers_for_names_are_no_versions_without_a_model(models, tmp_path):
+    photos = tmp_path / "photos"
+    for label in ("0", "1"):
+        (photos / label).mkdir(parents=True)
+        (photos / label / "a.png").touch()
+    with pytest.raises(TargetError, match=r"photos/1: no saved_model\.pb .* sightserve train"):
+        find(str(photos), models)
+    (models / "Flowers2" / "13").mkdir()
+    assert [each.name for each in all_published(models)] == ["digits"]
+    with pytest.raises(TargetError, match=r"Flowers2/13: no saved_model\.pb"):
+        find("Flowers2", models)
 
 
 @pytest.mark.parametrize(
@@ -106,21 +126,3 @@ def test_a_config_takes_any_name(tmp_path):
     )
     assert "name: 'it\\'s'" in text
     assert text.count("config {") == 2
-
-
-def test_a_file_that_changed_is_another_source(tmp_path):
-    file, labels = tmp_path / "a.keras", tmp_path / "labels.txt"
-    file.write_bytes(b"1")
-    labels.write_text("x\n")
-    digests = [_digest(file, "")]
-    digests.append(_digest(file, str(labels)))
-    labels.write_text("y\n")
-    digests.append(_digest(file, str(labels)))
-    file.write_bytes(b"2")
-    digests.append(_digest(file, str(labels)))
-    assert len(set(digests)) == 4
-    assert _recorded(tmp_path) is None
-    (tmp_path / SOURCE_FILE).write_text("{")
-    assert _recorded(tmp_path) is None
-    (tmp_path / SOURCE_FILE).write_text(json.dumps({"version": 1}))
-    assert _recorded(tmp_path) == {"version": 1}
