@@ -12,8 +12,8 @@ from contract.image_spec import ImageSpec
 from contract.pixels import decode
 from exporter.errors import FailedError, UsageError
 from exporter.progress import SilentReporter
-from exporter.training import pixels
 from exporter.sources.application_names import spelled
+from exporter.training import pixels
 from exporter.training.options import TrainingOptions
 from exporter.training.plan import make
 from exporter.training.split import split
