@@ -17,20 +17,14 @@ class Gateway {
     this.maxBatchFiles = Number(limits.maxBatchFiles) || 32;
     this.maxBatchBodyBytes = Number(limits.maxBatchBodyBytes) || 100e6;
     this.onUnauthorized = () => {};
-  }
-
-  get key() {
-    try { return sessionStorage.getItem("key") || ""; } catch { return this.memory || ""; }
-  }
-
-  set key(value) {
-    this.memory = value;
-    try { sessionStorage.setItem("key", value); } catch { /* storage is off: memory has it */ }
+    /** In memory only: it is asked for again with the next load of the page. */
+    this.key = "";
   }
 
   /** The answer's JSON, and its milliseconds on the way. */
   async ask(path, options = {}) {
-    const headers = this.key ? { "X-API-Key": this.key } : {};
+    const key = this.key;
+    const headers = key ? { "X-API-Key": key } : {};
     let response;
     let body;
     const start = performance.now();
@@ -45,7 +39,7 @@ class Gateway {
           ? "This device is offline." : "The gateway cannot be reached. Is it still running?" });
     }
     if (!response.ok) {
-      if (response.status === 401) this.onUnauthorized();
+      if (response.status === 401 && key === this.key) this.onUnauthorized(); // not of an older key
       throw new Problem(body, response.headers.get("X-Request-Id"));
     }
     return { body, roundTrip: performance.now() - start };

@@ -54,3 +54,37 @@ def digits_gateway(request, digits_server, tmp_path_factory):
     log = tmp_path_factory.mktemp("gateway") / f"{request.param}.log"
     with stack.gateway(digits_server.url(request.param), "digits", log) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def browser(chromium):
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - starts a driver process
+
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="module")
+def site(digits_server, tmp_path_factory):
+    log = tmp_path_factory.mktemp("page") / "gateway.log"
+    with stack.gateway(digits_server.url("grpc"), "digits", log) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def page(browser, site):
+    context = browser.new_context()
+    opened = context.new_page()
+    complaints = []
+    opened.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    outside = []
+    opened.on("request", lambda request: outside.append(request.url))
+    opened.goto(site.url)
+    yield opened
+    context.close()
+    # A problem answer shows as a network error in the console; nothing else may.
+    assert [each for each in complaints if "Failed to load resource" not in each] == []
+    assert [url for url in outside if not url.startswith((site.url, "blob:", "data:"))] == []

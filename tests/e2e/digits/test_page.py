@@ -5,46 +5,9 @@ from hashlib import sha256
 import pytest
 
 from tests.support import stack
+from tests.support.pages import choose
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
-
-
-@pytest.fixture(scope="module")
-def browser(chromium):
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - starts a driver process
-
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield running
-        running.close()
-
-
-@pytest.fixture(scope="module")
-def site(digits_server, tmp_path_factory):
-    log = tmp_path_factory.mktemp("page") / "gateway.log"
-    with stack.gateway(digits_server.url("grpc"), "digits", log) as gateway:
-        yield gateway
-
-
-@pytest.fixture
-def page(browser, site):
-    context = browser.new_context()
-    opened = context.new_page()
-    complaints = []
-    opened.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
-    outside = []
-    opened.on("request", lambda request: outside.append(request.url))
-    opened.goto(site.url)
-    yield opened
-    context.close()
-    # A problem answer shows as a network error in the console; nothing else may.
-    assert [each for each in complaints if "Failed to load resource" not in each] == []
-    assert [url for url in outside if not url.startswith((site.url, "blob:", "data:"))] == []
-
-
-def choose(page, name, data, mime_type="image/png"):
-    page.set_input_files("#file", {"name": name, "mimeType": mime_type, "buffer": data})
 
 
 def test_a_chosen_digit_shows_bars_version_and_timings(page, digits):
@@ -100,6 +63,20 @@ def test_it_fits_a_phone(page, digits):
     choose(page, "digit.png", digits.held_out[0][0])
     page.wait_for_selector("#result:visible")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_a_phone_offers_its_camera_and_no_dropping(browser, site):
+    context = browser.new_context(has_touch=True, is_mobile=True)
+    phone = context.new_page()
+    phone.goto(site.url)
+    assert phone.is_visible(".camera")
+    assert not phone.is_visible(".mouse")
+    context.close()
+
+
+def test_a_desk_offers_dropping_and_no_camera(page):
+    assert not page.is_visible(".camera")
+    assert page.is_visible(".mouse")
 
 
 def test_a_closed_gateway_asks_for_the_key_and_takes_it(browser, digits, digits_server, tmp_path):
