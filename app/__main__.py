@@ -29,6 +29,7 @@ Exit code 2: a setting is missing or wrong. 3: a port cannot be opened.
 Example: GATEWAY_MODEL_NAME=digits python -m app --model-server-url grpc://localhost:8500
 """
 
+_PROGRAM = "python -m app"
 _USAGE_ERROR = 2
 
 
@@ -96,6 +97,11 @@ def main(
         raise typer.Exit(STARTUP_FAILURE)
 
 
+def _typed() -> str:
+    """What was typed: `python -m app`, or the command that runs us under its own name."""
+    return _PROGRAM if sys.argv[0].endswith("__main__.py") else sys.argv[0]
+
+
 def _tame_libraries() -> None:
     """Set what libraries read when they are loaded, so before any of them is.
 
@@ -109,6 +115,6 @@ def _tame_libraries() -> None:
 
 if __name__ == "__main__":
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-    app.command(help=_HELP)(main)
+    app.command(help=_HELP.replace(_PROGRAM, _typed()))(main)
     with installation.complete("gateway"):
-        app(prog_name="python -m app")
+        app(prog_name=_typed())

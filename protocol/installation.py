@@ -10,6 +10,9 @@ from typing import Final
 _OLDEST: Final = (3, 11)
 _USAGE: Final = 2
 _OURS: Final = {"sightserve", "app", "contract", "exporter", "protocol", "serving"}
+"""Where one of these is missing, a package to install is not what is missing."""
+_IS_INSTALLED: Final = __name__.startswith("sightserve.")
+"""A wheel has moved us below `sightserve`."""
 
 
 @contextmanager
@@ -28,14 +31,16 @@ def complete(extra: str) -> Iterator[None]:
         name = (error.name or "").split(".", 1)[0]
         if not name or name in _OURS:
             raise
-        _end(missing(name, extra))
+        _end(_missing(name, extra))
 
 
-def missing(module: str, extra: str) -> str:
-    """What to do about a package that is not there."""
+def _missing(module: str, extra: str) -> str:
+    install = f'pip install "sightserve[{extra}]"'
+    if _IS_INSTALLED:
+        return f"this needs more than the client: {install} (no module named {module})"
     return (
-        f"{sys.executable} has no module named {module}: in a checkout use .venv/bin/python, which "
-        f'`make run` sets up; else pip install "sightserve[{extra}]"'
+        f"{sys.executable} has no module named {module}: use .venv/bin/python, which `make run` "
+        f"sets up, or the installed command ({install})"
     )
 
 

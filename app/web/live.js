@@ -3,29 +3,38 @@
 
 const POINTS = 60;
 const SVG = "http://www.w3.org/2000/svg";
+const QUANTILES = ["p50", "p95", "p99"];
 const STAGE_ORDER = ["decode", "queue", "inference", "total"];
 
-function sparkline(values, words) {
+/** Lines on one scale, the first in front; `words` say what a reader of the picture would. */
+function sparkline(series, words) {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("class", "spark");
   svg.setAttribute("viewBox", "0 0 120 24");
   svg.setAttribute("preserveAspectRatio", "none");
   svg.setAttribute("role", "img");
-  const [low, high] = [Math.min(...values), Math.max(...values)];
-  svg.setAttribute("aria-label", `${words}: between ${low.toFixed(1)} and ${high.toFixed(1)}, now ${values.at(-1).toFixed(1)}`);
-  const line = document.createElementNS(SVG, "polyline");
+  svg.setAttribute("aria-label", words);
+  const high = Math.max(...series.flat());
   const y = (value) => (high ? 22 - (20 * value) / high : 22).toFixed(1);
-  const drawn = values.length > 1 ? values : [values[0], values[0]];
-  line.setAttribute("points", drawn.map((value, at) => `${((120 * at) / (drawn.length - 1)).toFixed(1)},${y(value)}`).join(" "));
-  svg.append(line);
+  for (const values of [...series].reverse()) {
+    const line = document.createElementNS(SVG, "polyline");
+    const drawn = values.length > 1 ? values : [values[0], values[0]];
+    line.setAttribute("points", drawn.map((value, at) => `${((120 * at) / (drawn.length - 1)).toFixed(1)},${y(value)}`).join(" "));
+    svg.append(line);
+  }
   return svg;
+}
+
+/** A series in words, for who does not see it. */
+function inWords(name, values) {
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  return `${name}: between ${low.toFixed(1)} and ${high.toFixed(1)}, now ${values.at(-1).toFixed(1)}`;
 }
 
 class LivePanel {
   #gateway;
   #choice;
   #past = new Map(); // of each series its latest values, the newest last
-  #before = null;
 
   constructor(gateway, choice) {
     this.#gateway = gateway;
@@ -49,13 +58,16 @@ class LivePanel {
   }
 
   #draw(stats) {
-    const rate = stats.requests_per_second ?? this.#rate(stats);
-    const numbers = [["images/s", rate?.toFixed(1)], ["in progress", stats.images_in_progress], ["answered", stats.answered],
+    const rate = stats.requests_per_second;
+    const numbers = [["images/s", rate.toFixed(1)], ["in progress", stats.images_in_progress], ["answered", stats.answered],
       ["refused", stats.refused], ["failed", stats.failed]];
     $("counts").replaceChildren(...numbers.filter(([, value]) => value !== undefined).map(([name, value]) => {
       const pair = element("div");
       pair.append(element("dt", "", name), element("dd", "", String(value)));
-      if (name === "images/s") pair.lastChild.append(" ", sparkline(this.#remember(name, rate), "Images per second"));
+      if (name === "images/s") {
+        const rates = this.#remember(name, rate);
+        pair.lastChild.append(" ", sparkline([rates], inWords("Images per second", rates)));
+      }
       return pair;
     }));
     const minutes = Math.round(stats.window_seconds / 60);
@@ -78,9 +90,11 @@ class LivePanel {
     const line = element("tr");
     const head = element("th", "", name);
     head.scope = "row";
-    line.append(head, ...[row.p50, row.p95, row.p99].map((value) => element("td", "", milliseconds(value))));
+    line.append(head, ...QUANTILES.map((each) => element("td", "", milliseconds(row[each]))));
     const last = element("td");
-    last.append(sparkline(this.#remember(name, row.p95), `p95 of ${name} in milliseconds`));
+    const series = QUANTILES.map((each) => this.#remember(`${name} ${each}`, row[each]));
+    const words = QUANTILES.map((each, at) => inWords(each, series[at]));
+    last.append(sparkline(series, `${name}, in milliseconds; ${words.join("; ")}`));
     line.append(last);
     return line;
   }
@@ -89,14 +103,5 @@ class LivePanel {
     const values = [...(this.#past.get(name) || []), value ?? 0].slice(-POINTS);
     this.#past.set(name, values);
     return values;
-  }
-
-  /** Of gateways that count but do not divide: what came since the last look. */
-  #rate(stats) {
-    const count = (stats.stages || []).filter((row) => row.stage === "total").reduce((sum, row) => sum + row.count, 0);
-    const now = performance.now() / 1000;
-    const before = this.#before;
-    this.#before = { count, now };
-    return before ? Math.max(0, count - before.count) / (now - before.now) : 0;
   }
 }

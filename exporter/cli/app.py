@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import pkgutil
 import sys
@@ -18,6 +19,8 @@ from protocol.version import running_version
 
 _CONTEXT: Final[dict[str, Any]] = {"help_option_names": ["-h", "--help"]}
 
+PROGRAM: Final = "python -m exporter"
+
 _HELP: Final = (
     "Turn an image classifier into a proven, versioned SavedModel for TensorFlow Serving.\n\n"
     "Nothing is visible to a model server before it has passed: the same answers as the source "
@@ -27,8 +30,12 @@ _HELP: Final = (
 )
 
 
-def create_app() -> typer.Typer:
-    """Every module of `commands` as a command, by name, after the one that people come for."""
+def create_app(program: str = PROGRAM) -> typer.Typer:
+    """Every module of `commands` as a command, by name, after the one that people come for.
+
+    Args:
+        program: what people type before a command; the examples of the helps say it.
+    """
     app = typer.Typer(
         no_args_is_help=True,
         add_completion=False,
@@ -55,9 +62,12 @@ def create_app() -> typer.Typer:
     names = [module.name for module in pkgutil.iter_modules(commands.__path__)]
     for name in sorted(names, key=lambda name: (name != "export", name)):
         command = importlib.import_module(f"{commands.__name__}.{name}")
-        app.command(name, rich_help_panel=command.PANEL, context_settings=_CONTEXT)(
-            with_quiet(command.run)
-        )
+        app.command(
+            name,
+            rich_help_panel=command.PANEL,
+            context_settings=_CONTEXT,
+            help=(inspect.getdoc(command.run) or "").replace(PROGRAM, program),
+        )(with_quiet(command.run))
     return app
 
 
@@ -67,17 +77,17 @@ def _say_version(is_wanted: bool) -> None:  # noqa: FBT001 - typer passes it so
         raise typer.Exit
 
 
-def main() -> None:
-    """Run the command line and leave with its exit code."""
+def main(program: str = PROGRAM) -> None:
+    """Run the command line and leave with its exit code; `program` as for `create_app`."""
     # 2 drops information and warnings; errors still show. Must be set before TensorFlow loads.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with interruption.told():
-        _run()
+        _run(program)
 
 
-def _run() -> None:
+def _run(program: str) -> None:
     try:
-        create_app()()
+        create_app(program)(prog_name=program)
     except (Exception, KeyboardInterrupt) as error:
         interruption.require_none()  # what was raised is what a library made of it
         if isinstance(error, RefusedError):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 TOP = "sightserve"
 MOVED = ("app", "contract", "exporter", "protocol", "serving")
-_IMPORTERS = {"import_module", "__import__", "run_module", "find_spec"}
+_IMPORTERS = {"import_module", "__import__", "run_module", "find_spec", "files"}
 _NOT_COPIED = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 
@@ -41,7 +41,7 @@ def rewritten(text: str, where: str) -> str:
     Raises:
         MovingError: as `move`.
     """
-    lines = text.splitlines(keepends=True)
+    lines = text.split("\n")  # as the parser counts them: it knows no other line ends
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ImportFrom) and node.level == 0 and _is_ours(node.module):
             line = lines[node.lineno - 1]
@@ -54,7 +54,7 @@ def rewritten(text: str, where: str) -> str:
             lines[node.lineno - 1] = f"{start}from {TOP}.{rest.removeprefix('from ')}"
         elif (unknown := _unknown(node)) is not None:
             raise MovingError(f"{where}:{node.lineno}: {unknown} cannot be moved below {TOP}")  # type: ignore[attr-defined]  # all of these have lines
-    return "".join(lines)
+    return "\n".join(lines)
 
 
 def _unknown(node: ast.AST) -> str | None:
@@ -66,13 +66,20 @@ def _unknown(node: ast.AST) -> str | None:
         called = (
             node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         )
-        if called in _IMPORTERS and node.args and _is_ours(_text(node.args[0])):
-            return f"{called}({_text(node.args[0])!r})"
+        given = [*node.args, *(keyword.value for keyword in node.keywords)]
+        names = [text for each in given if _is_ours(text := _start(each))]
+        if called in _IMPORTERS and names:
+            return f"{called}({names[0]!r})"
     if isinstance(node, ast.List | ast.Tuple):
         for option, name in zip(node.elts, node.elts[1:], strict=False):
             if _text(option) == "-m" and _is_ours(_text(name)):
                 return f"-m {_text(name)}"
     return None
+
+
+def _start(node: ast.AST) -> str | None:
+    """A string, or how one with values in it begins."""
+    return _text(node.values[0]) if isinstance(node, ast.JoinedStr) and node.values else _text(node)
 
 
 def _text(node: ast.AST) -> str | None:

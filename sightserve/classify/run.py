@@ -27,7 +27,8 @@ from sightserve.client import (
     UnexpectedAnswerError,
     UnknownModelError,
 )
-from sightserve.client.progress import Counter, shown
+from sightserve.client.progress import Counter
+from sightserve.client.reporting import shown
 
 _RETRIES: Final = 10
 _NO_FILES_FAULT: Final = (

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
+from protocol import installation
 from protocol.version import running_version
 from sightserve.cli import commands, programs
 
@@ -48,25 +49,13 @@ def ended_well(run: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(run)
     def command(*arguments: Any, **options: Any) -> Any:
         try:
-            return run(*arguments, **options)
+            with installation.complete("all"):
+                return run(*arguments, **options)
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)  # noqa: T201 - one plain line
             raise typer.Exit(INTERRUPTED) from None
-        except ModuleNotFoundError as error:
-            if error.name is None or error.name.split(".", 1)[0] in programs.OURS:
-                raise
-            print(needs_more(error.name), file=sys.stderr)  # noqa: T201 - as above
-            raise typer.Exit(_USAGE) from None
 
     return command
-
-
-def needs_more(module: str) -> str:
-    """What to install."""
-    return (
-        'error: this needs more than the client: pip install "sightserve[all]" '
-        f"(no module named {module.split('.', 1)[0]})"
-    )
 
 
 class _WithPrograms(TyperGroup):

@@ -10,13 +10,11 @@ import runpy
 import sys
 from typing import Any, Final
 
-OURS: Final = frozenset({"sightserve", "app", "contract", "exporter", "protocol", "serving"})
-"""What is missing when one of these is missing is ours to mend, and no package to install."""
-
 _SERVERS: Final = {
-    "gateway": "The gateway by itself: python -m app.",
-    "model-server": "The embedded model server by itself: tensorflow_model_server's flags.",
+    "gateway": "The gateway by itself.",
+    "model-server": "The embedded model server by itself, with tensorflow_model_server's flags.",
 }
+_PROGRAM: Final = "sightserve"
 _PANEL: Final = "Parts"
 
 
@@ -60,7 +58,7 @@ def run(words: list[str]) -> bool:
     """Be the program whose command this is, if it is one's; does not come back then."""
     name = words[1] if len(words) > 1 else ""
     if name in _SERVERS:
-        sys.argv = [f"{words[0]} {name}", *words[2:]]
+        sys.argv = [f"{_PROGRAM} {name}", *words[2:]]
         runpy.run_module(f"{_server(name)}.__main__", run_name="__main__", alter_sys=False)
         return True
     if name in exporter_names():
@@ -69,7 +67,7 @@ def run(words: list[str]) -> bool:
         with interruption.told():
             from exporter.cli.app import main  # noqa: PLC0415 - half a second
 
-            main()
+            main(_PROGRAM)
         return True
     return False
 

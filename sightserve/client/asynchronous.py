@@ -17,7 +17,8 @@ from sightserve.client.errors import SightserveError, UnavailableError
 from sightserve.client.images import ImageSource, image_bytes
 from sightserve.client.many import Item, Order
 from sightserve.client.many_async import in_tasks
-from sightserve.client.progress import Counter, OnProgress, shown
+from sightserve.client.progress import Counter, OnProgress
+from sightserve.client.reporting import shown
 from sightserve.client.results import Classification, Readiness, ServedModel, Stats
 from sightserve.client.retries import DEFAULT_COUNT, NEVER, Retries
 from sightserve.client.transport import Verify, async_transport_for

@@ -15,7 +15,8 @@ from sightserve.client import calls
 from sightserve.client.errors import SightserveError, UnavailableError
 from sightserve.client.images import ImageSource, image_bytes
 from sightserve.client.many import Item, Order, in_threads
-from sightserve.client.progress import OnProgress, reporting
+from sightserve.client.progress import OnProgress
+from sightserve.client.reporting import reporting
 from sightserve.client.results import Classification, Readiness, ServedModel, Stats
 from sightserve.client.retries import DEFAULT_COUNT, NEVER, Retries
 from sightserve.client.transport import Verify, transport_for

@@ -80,19 +80,18 @@ def model_server_command(
 
 def models_config(served: Sequence[Target]) -> str:
     """TensorFlow Serving's list of models."""
-    each = "".join(
-        f"  config {{\n    name: {_quoted(target.name)}\n"
-        f"    base_path: {_quoted(str((target.base_path / target.name).resolve()))}\n"
-        "    model_platform: 'tensorflow'\n  }\n"
-        for target in served
-    )
-    return f"model_config_list {{\n{each}}}\n"
+    from google.protobuf import text_format  # noqa: PLC0415 - of an extra
 
+    from protocol.messages import config_pb2  # noqa: PLC0415 - as above
 
-def _quoted(text: str) -> str:
-    """A string of protobuf's text format."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
-    return f"'{escaped}'"
+    config = config_pb2.ModelServerConfig()
+    for target in served:
+        config.model_config_list.config.add(
+            name=target.name,
+            base_path=str((target.base_path / target.name).resolve()),
+            model_platform="tensorflow",
+        )
+    return text_format.MessageToString(config)
 
 
 def wait_until_ready(processes: Processes, url: str, tell: Say) -> None:

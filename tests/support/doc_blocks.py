@@ -1,15 +1,17 @@
-"""The code blocks of the documentation, run as they stand.
+"""The code of the pages: which blocks there are, how each is tested, and what runs one.
 
-Above a block stands what it needs:
+A block in a language that can be run has a comment before it:
 
-    <!-- run: digits -->        a gateway (and a model server) that serve the digits
-    <!-- run: alone -->         nothing
-    <!-- norun: reason -->      it is only read; the reason is for the next editor
+    <!-- run -->             it succeeds, after the blocks before it, in the page's own folder
+    <!-- run: digits -->     it succeeds in the repository's root, with the digits served
+    <!-- service -->         it goes on running until the page's end, or the next service
+    <!-- fails: 4 -->        it ends with that exit code
+    <!-- file: NAME -->      it is what a reader saves under that name
+    <!-- parsed -->          each line is read by its command, which would take it
+    <!-- norun: reason -->   it is not run here; the reason is for the next editor
+    <!-- needs: … -->        tests/deploy and tests/docker run it
 
-A test takes a page's blocks and runs each with the addresses of a reader's machine replaced by
-those of the test's. Shell, Python, JavaScript and TypeScript run in the repository's root; a block
-succeeds if its program does. If a block of `text`, `console` or `json` marked `<!-- output -->`
-follows, what was printed must be that, up to the figures in it.
+If a block marked `<!-- output -->` follows, what was printed must be that, up to the figures in it.
 """
 
 from __future__ import annotations
@@ -28,13 +30,12 @@ import pytest
 
 from tests.support.processes import ROOT
 
-_MARKER = re.compile(
-    r"<!-- (?P<verb>run|norun): (?P<what>[^>]+?) -->\n+"
-    r"```(?P<language>\w+)[^\n]*\n(?P<code>.*?)^```"
-    r"(?:\s+<!-- output -->\n+```\w+\n(?P<output>.*?)^```)?",
+_BLOCK = re.compile(
+    r"(?:^<!-- (?P<kind>[a-z]+)(?:: (?P<argument>[^\n]*?))? -->\n+)?"
+    r"^```(?P<language>[a-z]*)[^\n]*\n(?P<code>.*?)^```$"
+    r"(?:\s+<!-- output -->\n+```\w+\n(?P<output>.*?)^```$)?",
     re.DOTALL | re.MULTILINE,
 )
-_FENCE = re.compile(r"^```(\w+)", re.MULTILINE)
 _RUNNABLE = {"bash", "sh", "python", "js", "javascript", "ts", "typescript"}
 _SUFFIXES = {"js": ".mjs", "javascript": ".mjs", "ts": ".mts", "typescript": ".mts"}
 _FIGURES = re.compile(r"\d+(?:[.,]\d+)*")
@@ -44,13 +45,14 @@ _OLDEST_NODE = (23, 6)
 
 @dataclass(frozen=True)
 class Block:
-    """One marked block."""
+    """A piece of code in a page, and how it is tested."""
 
     page: Path
     line: int
-    needs: str | None
-    """"digits", "alone"; None: it is not run."""
     language: str
+    kind: str
+    """Of its comment: `run`, `norun` and so on; empty where it has none."""
+    argument: str
     code: str
     output: str | None
 
@@ -58,60 +60,86 @@ class Block:
         return f"{self.page.name}:{self.line}-{self.language}"
 
 
-def blocks(page: str, needs: str | None = None) -> list[Block]:
-    """The marked blocks of a page, a path from the repository's root; those with that need."""
-    path = ROOT / page
-    text = path.read_text()
-    found = [
+def pages() -> list[Path]:
+    """All that is documentation."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def blocks(page: Path) -> list[Block]:
+    """All of a page that can be run, in order."""
+    text = page.read_text()
+    return [
         Block(
-            page=path,
-            line=text.count("\n", 0, match.start("code")),
-            needs=match["what"] if match["verb"] == "run" else None,
-            language=match["language"],
-            code=match["code"],
-            output=match["output"],
+            page=page,
+            line=text.count("\n", 0, found.start("code")),
+            language=found["language"],
+            kind=found["kind"] or "",
+            argument=found["argument"] or "",
+            code=found["code"],
+            output=found["output"],
         )
-        for match in _MARKER.finditer(text)
+        for found in _BLOCK.finditer(text)
+        if found["language"] in _RUNNABLE
     ]
-    return [each for each in found if needs is None or each.needs == needs]
 
 
-def unmarked(page: str) -> list[int]:
-    """The lines of blocks that could run and say neither `run` nor `norun`."""
-    text = (ROOT / page).read_text()
-    marked = {block.line for block in blocks(page)}
-    lines = [
-        text.count("\n", 0, fence.start()) + 1
-        for fence in _FENCE.finditer(text)
-        if fence[1] in _RUNNABLE
-    ]
-    return [line for line in lines if line not in marked]
-
-
-def run(block: Block, folder: Path, addresses: Mapping[str, str] | None = None) -> str:
+def run(
+    block: Block,
+    tools: Path,
+    addresses: Mapping[str, str],
+    *,
+    folder: Path = ROOT,
+    exit_code: int = 0,
+    environment: Mapping[str, str] | None = None,
+) -> str:
     """Run a block; what it printed.
 
     Args:
         block: of a page.
-        folder: for its files.
+        tools: a folder for what is needed to run it.
         addresses: of the reader to ours, such as {"127.0.0.1:8000": "127.0.0.1:41234"}.
+        folder: where the reader is.
+        exit_code: how it must end.
+        environment: what else the reader has set.
     """
-    code = block.code
-    for theirs, ours in (addresses or {}).items():
-        code = code.replace(theirs, ours)
     done = subprocess.run(
-        _command(block.language, code, folder),
-        cwd=ROOT,
+        _command(block.language, replaced(block.code, addresses), tools),
+        cwd=folder,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=280,
         check=False,
-        env=_environment(folder),
+        env={**surroundings(tools), **(environment or {})},
     )
-    assert done.returncode == 0, f"{block}:\n{code}\n{done.stdout}\n{done.stderr}"
+    assert done.returncode == exit_code, f"{block}:\n{block.code}\n{done.stdout}\n{done.stderr}"
     if block.output is not None:
         assert _shape(done.stdout + done.stderr) == _shape(block.output), done.stdout + done.stderr
     return done.stdout
+
+
+def replaced(text: str, addresses: Mapping[str, str]) -> str:
+    """The text with our addresses."""
+    for theirs, ours in addresses.items():
+        text = text.replace(theirs, ours)
+    return text
+
+
+def surroundings(tools: Path) -> dict[str, str]:
+    """An environment with `sightserve` and `python` as a reader has them."""
+    folder = tools / "bin"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, arguments in {"python": "", "sightserve": "-m sightserve"}.items():
+        script = folder / name
+        script.write_text(f'#!/bin/sh\nexec "{sys.executable}" {arguments} "$@"\n')
+        script.chmod(0o755)
+    return {
+        **{name: value for name, value in os.environ.items() if "SIGHTSERVE" not in name},
+        "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "COLUMNS": "80",
+        "NO_COLOR": "1",
+    }
 
 
 def _shape(text: str) -> list[list[str]]:
@@ -119,33 +147,14 @@ def _shape(text: str) -> list[list[str]]:
     return [_FIGURES.sub("0", line).split() for line in text.strip().splitlines()]
 
 
-def _command(language: str, code: str, folder: Path) -> list[str]:
+def _command(language: str, code: str, tools: Path) -> list[str]:
     if language in {"bash", "sh"}:
         return ["bash", "-euo", "pipefail", "-c", code]
     if language == "python":
         return [sys.executable, "-W", "error", "-c", code]
-    if language in _SUFFIXES:
-        script = folder / f"block{_SUFFIXES[language]}"
-        script.write_text(code)
-        return [node(), str(script)]
-    raise AssertionError(f"nothing here runs {language}")
-
-
-def _environment(folder: Path) -> dict[str, str]:
-    """With `sightserve` and `python` as a reader has them."""
-    tools = folder / "bin"
-    tools.mkdir(exist_ok=True)
-    command = tools / "sightserve"
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m sightserve "$@"\n')
-    command.chmod(0o755)
-    paths = [str(tools), str(Path(sys.executable).parent), os.environ["PATH"]]
-    return {
-        **{name: value for name, value in os.environ.items() if "SIGHTSERVE" not in name},
-        "PATH": os.pathsep.join(paths),
-        "PYTHONPATH": str(ROOT),
-        "COLUMNS": "80",
-        "NO_COLOR": "1",
-    }
+    script = tools / f"block{_SUFFIXES[language]}"
+    script.write_text(code)
+    return [node(), str(script)]
 
 
 @cache

@@ -17,6 +17,7 @@ def test_imports_of_ours_move_and_lines_stay():
         '"""from app import x"""\n'
         "from __future__ import annotations\n"
         "import os\n"
+        "SPACES = 'a\x0cb\u2028c'\n"
         "from app.http import (\n    page,\n    ports,\n)\n"
         "def late():\n    from exporter import errors  # noqa\n"
         "    é = 'from contract import card'; from contract import card\n"
@@ -26,7 +27,7 @@ def test_imports_of_ours_move_and_lines_stay():
     expected = text.replace("from app.http import (", "from sightserve.app.http import (").replace(
         "    from exporter import", "    from sightserve.exporter import"
     )
-    with pytest.raises(MovingError, match=r"m\.py:10: write"):
+    with pytest.raises(MovingError, match=r"m\.py:11: write"):
         rewritten(text, "m.py")  # columns are bytes: nothing of ours stands behind other text
     plain = text.replace("    é = 'from contract import card'; from contract import card\n", "")
     assert rewritten(plain, "m.py") == expected.replace(
@@ -41,6 +42,9 @@ def test_imports_of_ours_move_and_lines_stay():
         "import serving as s",
         "importlib.import_module('exporter.cli')",
         "__import__('app')",
+        "import_module(name='app.x')",
+        "import_module(f'app.{name}')",
+        "resources.files('app')",
         "command = [python, '-m', 'serving', flag]",
         "from  app import x",
         "from \\\n app import x",

@@ -1,7 +1,9 @@
 """What the words after `serve` stand for."""
 
 import pytest
+from google.protobuf import text_format
 
+from protocol.messages import config_pb2
 from sightserve.serve.errors import TargetError
 from sightserve.serve.flow import _chosen
 from sightserve.serve.publishing import Choices
@@ -124,5 +126,6 @@ def test_a_config_takes_any_name(tmp_path):
     text = models_config(
         [Target("published", "it's", tmp_path), Target("published", "B", tmp_path)]
     )
-    assert "name: 'it\\'s'" in text
-    assert text.count("config {") == 2
+    read = text_format.Parse(text, config_pb2.ModelServerConfig()).model_config_list.config
+    assert [each.name for each in read] == ["it's", "B"]
+    assert read[1].base_path == str(tmp_path / "B")
