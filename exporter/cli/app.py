@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import os
 import pkgutil
-import sys
-from typing import Annotated, Any, Final, NoReturn
+from typing import Annotated, Any, Final
 
 import typer
 
-from exporter import interruption
 from exporter.cli import commands
+from exporter.cli.ending import errors_as_lines
 from exporter.cli.quiet import with_quiet
-from exporter.errors import ExporterError, FailedError, RefusedError
 from protocol.version import running_version
 
 _CONTEXT: Final[dict[str, Any]] = {"help_option_names": ["-h", "--help"]}
@@ -79,27 +76,5 @@ def _say_version(is_wanted: bool) -> None:  # noqa: FBT001 - typer passes it so
 
 def main(program: str = PROGRAM) -> None:
     """Run the command line and leave with its exit code; `program` as for `create_app`."""
-    # 2 drops information and warnings; errors still show. Must be set before TensorFlow loads.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with interruption.told():
-        _run(program)
-
-
-def _run(program: str) -> None:
-    try:
+    with errors_as_lines():
         create_app(program)(prog_name=program)
-    except (Exception, KeyboardInterrupt) as error:
-        interruption.require_none()  # what was raised is what a library made of it
-        if isinstance(error, RefusedError):
-            _fail(f"error: refused ({error.step}): {error}", error.exit_code)
-        if isinstance(error, ExporterError):
-            _fail(f"error: {error}", error.exit_code)
-        if isinstance(error, OSError):  # a folder that is not ours: no traceback says it better
-            where = error.filename or "file system"
-            _fail(f"error: {where}: {error.strerror or error}", FailedError.exit_code)
-        raise
-
-
-def _fail(line: str, exit_code: int) -> NoReturn:
-    print(line, file=sys.stderr)  # noqa: T201 - one plain line, never wrapped
-    sys.exit(exit_code)

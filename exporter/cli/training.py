@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from exporter import interruption
+from exporter.cli.ending import errors_as_lines
 from exporter.cli.output import say, say_published, say_table
 from exporter.cli.parameters import parse_size
-from exporter.errors import ExporterError, FailedError, RefusedError
 from exporter.settings import load_settings
 from exporter.sources.application_names import spelled
 from exporter.sources.source_files import as_name
@@ -49,7 +45,7 @@ def run_training(
         is_dry: whether only to look.
         others: fields of `TrainingOptions`.
     """
-    with interruption.told(), _errors_as_lines():
+    with errors_as_lines():
         settings = load_settings()
         options = TrainingOptions(
             folder=folder,
@@ -107,26 +103,3 @@ def _intentions(plan: Plan, options: TrainingOptions) -> Iterator[str]:
     else:
         yield f"would train the whole {options.network_name} from random weights ({size}),"
     yield f"measure it, prove it and publish it in {options.base_path / options.name}"
-
-
-@contextmanager
-def _errors_as_lines() -> Iterator[None]:
-    # 2 drops information and warnings; errors still show. The child that imports TensorFlow asks.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    try:
-        yield
-    except (Exception, KeyboardInterrupt) as error:
-        interruption.require_none()  # what was raised is what a library made of it
-        if isinstance(error, RefusedError):
-            _fail(f"refused ({error.step}): {error}", error.exit_code)
-        if isinstance(error, ExporterError):
-            _fail(str(error), error.exit_code)
-        if isinstance(error, OSError):
-            where = error.filename or "file system"
-            _fail(f"{where}: {error.strerror or error}", FailedError.exit_code)
-        raise
-
-
-def _fail(line: str, exit_code: int) -> None:
-    print(f"error: {line}", file=sys.stderr)  # noqa: T201 - one plain line, never wrapped
-    sys.exit(exit_code)

@@ -43,7 +43,8 @@ def run(
 
       python -m exporter list --model-server http://localhost:8501
     """
-    rows = [_row(found) for found in inventory.scan(base_path or load_settings().base_path)]
+    models = base_path or load_settings().base_path
+    rows = [_row(found) for found in inventory.scan(models)]
     if model_server:
         states = _states(model_server, {row["model"] for row in rows})
         for row in rows:
@@ -53,7 +54,7 @@ def run(
     elif rows:
         say_table(Console(), table_of(rows))
     else:
-        typer.echo("nothing is published yet: try python -m exporter demo")
+        typer.echo(f"nothing is published in {models.resolve()} yet: try python -m exporter demo")
 
 
 def _row(found: PublishedVersion) -> dict[str, Any]:
