@@ -24,7 +24,7 @@ from typing import Final
 
 from exporter.children import spawn, stop
 from exporter.errors import ExporterError, FailedError, RefusedError
-from exporter.proof.server_log import ServerLog
+from exporter.proof.server_log import FOR_PEOPLE, ServerLog
 from protocol.blocking import BlockingClient
 from protocol.client import ProtocolError
 from protocol.models import State, VersionStatus
@@ -117,7 +117,7 @@ def _start(
         grpc_port, rest_port = _free_ports()
         endpoints = Endpoints(f"grpc://127.0.0.1:{grpc_port}", f"http://127.0.0.1:{rest_port}")
         where = serving_flags(base_path, model_name, grpc_port=grpc_port, rest_port=rest_port)
-        process = spawn([*command, *where, *flags], output=log.file)
+        process = spawn([*command, *where, *flags], output=log.file, environment=FOR_PEOPLE)
         try:
             if _becomes_available(process, endpoints, model_name, log, deadline):
                 return process, endpoints

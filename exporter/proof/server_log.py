@@ -12,6 +12,8 @@ import re
 from typing import IO, Final
 
 _TAIL_LINES: Final = 3
+FOR_PEOPLE: Final = {"SERVING_LOG_FORMAT": "console"}
+"""Environment of the embedded server: lines that can stand in an error of ours."""
 
 _LOAD_FAILURES: Final = tuple(
     re.compile(pattern, re.MULTILINE)
@@ -19,8 +21,8 @@ _LOAD_FAILURES: Final = tuple(
         # TensorFlow Serving's retrier, then its last word if it ends
         r"Loading servable: \{name: .+? version: -?\d+\} failed: (?P<reason>.+)$",
         r"Failed to start server\. Error: .*did not become available: (?P<reason>.+)$",
-        # the embedded server
-        r"ERROR serving\.core\.manager: version -?\d+ of model .+?: (?P<reason>.+)$",
+        # the embedded server, writing for people: FOR_PEOPLE
+        r"error +version -?\d+ of model .+?: (?P<reason>.+)$",
     )
 )
 

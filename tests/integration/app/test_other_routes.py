@@ -118,8 +118,9 @@ def test_stats_counts_images_and_keeps_the_last_problems(fake, photo):
         gateway.classify(photo)
         files = [("files", ("a", photo)), ("files", ("b", b"junk"))]
         gateway.client.post("/classify/batch", files=files)
-        late = {"X-Request-Timeout-Ms": "1"}
-        gateway.client.post("/classify", files={"file": photo}, headers=late)
+        with fake.held():  # the body is there in time, the answer is not
+            late = {"X-Request-Timeout-Ms": "1000"}
+            gateway.client.post("/classify", files={"file": photo}, headers=late)
         refused = gateway.client.post("/classify?model=gone", files={"file": photo})
         gateway.client.get("/no/such/path")
         assert gateway.client.get("/stats?topk=1").status_code == 422
