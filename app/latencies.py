@@ -22,7 +22,7 @@ Key = tuple[str, int, str]
 """Model name, version, stage."""
 
 
-class _Histogram:
+class Histogram:
     """Counts by bucket, the sum and the maximum."""
 
     def __init__(self) -> None:
@@ -31,12 +31,14 @@ class _Histogram:
         self.max_seconds = 0.0
 
     def add(self, seconds: float) -> None:
+        """One more."""
         bucket = math.ceil(math.log(max(seconds, _SMALLEST_SECONDS)) / _LOG_GROWTH)
         self.counts[bucket] += 1
         self.sum_seconds += seconds
         self.max_seconds = max(self.max_seconds, seconds)
 
-    def merge(self, other: _Histogram) -> None:
+    def merge(self, other: Histogram) -> None:
+        """All of another's."""
         self.counts.update(other.counts)
         self.sum_seconds += other.sum_seconds
         self.max_seconds = max(self.max_seconds, other.max_seconds)
@@ -57,7 +59,7 @@ class Latencies:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._windows: deque[tuple[float, dict[Key, _Histogram]]] = deque(maxlen=WINDOWS)
+        self._windows: deque[tuple[float, dict[Key, Histogram]]] = deque(maxlen=WINDOWS)
 
     def record(self, model: str, version: int, seconds_by_stage: Mapping[str, float]) -> None:
         """Add one request's stages."""
@@ -66,20 +68,20 @@ class Latencies:
             self._windows.append((started_at, {}))
         histograms = self._windows[-1][1]
         for stage, seconds in seconds_by_stage.items():
-            histograms.setdefault((model, version, stage), _Histogram()).add(seconds)
+            histograms.setdefault((model, version, stage), Histogram()).add(seconds)
 
     def summary(self) -> dict[Key, dict[str, float]]:
         """Count and milliseconds (mean, quantiles, maximum) by key, over the last windows."""
         oldest = self._clock() - WINDOWS * WINDOW_SECONDS
-        merged: dict[Key, _Histogram] = {}
+        merged: dict[Key, Histogram] = {}
         for started_at, histograms in self._windows:
             if started_at > oldest:
                 for key, histogram in histograms.items():
-                    merged.setdefault(key, _Histogram()).merge(histogram)
+                    merged.setdefault(key, Histogram()).merge(histogram)
         return {key: _summary(histogram) for key, histogram in sorted(merged.items())}
 
 
-def _summary(histogram: _Histogram) -> dict[str, float]:
+def _summary(histogram: Histogram) -> dict[str, float]:
     count = histogram.counts.total()
     quantiles = {name: histogram.quantile(fraction) for name, fraction in _QUANTILES.items()}
     # Rounded up, or a quantile would be understated after all.

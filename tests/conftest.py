@@ -104,6 +104,16 @@ def chromium(request):
     return program(request, "browser")
 
 
+@pytest.fixture(scope="module")
+def browser(chromium):
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - starts a driver process
+
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
 @pytest.fixture(scope="session")
 def promtool(request):
     return program(request, "promtool")

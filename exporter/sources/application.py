@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -88,17 +89,10 @@ def load_application(
 def _download(
     application: Application, options: dict[str, Any], settings: Settings, report: Reporter
 ) -> tuple[Any, tuple[ClassName, ...]]:
-    with _downloads(settings, report):
-        try:
-            model = construct(application, weights=IMAGENET, **options)
-            return model, application.imagenet_classes()
-        except UsageError:
-            raise
-        except Exception as error:  # Keras raises bare Exception when a download fails
-            raise FailedError(
-                f"cannot download {application.name}'s ImageNet weights and labels: "
-                f"{failure_reason(error)}; fetch {_url(error)} elsewhere and pass --weights FILE"
-            ) from error
+    what = f"{application.name}'s ImageNet weights and labels"
+    with _downloads(what, "--weights", settings, report):
+        model = construct(application, weights=IMAGENET, **options)
+        return model, application.imagenet_classes()
 
 
 def construct_pretrained(
@@ -110,16 +104,9 @@ def construct_pretrained(
         UsageError: it does not take these options.
         FailedError: the download failed.
     """
-    with _downloads(settings, report):
-        try:
-            return construct(application, weights=IMAGENET, **options)
-        except UsageError:
-            raise
-        except Exception as error:  # Keras raises bare Exception when a download fails
-            raise FailedError(
-                f"cannot download {application.name}'s ImageNet weights: {failure_reason(error)}; "
-                f"fetch {_url(error)} elsewhere and pass --weights FILE"
-            ) from error
+    what = f"{application.name}'s ImageNet weights"
+    with _downloads(what, "--weights", settings, report):
+        return construct(application, weights=IMAGENET, **options)
 
 
 def imagenet_classes(settings: Settings, report: Reporter) -> tuple[ClassName, ...]:
@@ -128,21 +115,23 @@ def imagenet_classes(settings: Settings, report: Reporter) -> tuple[ClassName, .
     Raises:
         FailedError: the download failed.
     """
-    with _downloads(settings, report):
-        try:
-            return find_application("MobileNetV2").imagenet_classes()
-        except Exception as error:  # Keras raises bare Exception when a download fails
-            raise FailedError(
-                f"cannot download ImageNet's labels: {failure_reason(error)}; "
-                f"fetch {_url(error)} elsewhere and pass --labels FILE"
-            ) from error
+    with _downloads("ImageNet's labels", "--labels", settings, report):
+        return find_application("MobileNetV2").imagenet_classes()
 
 
 @contextmanager
-def _downloads(settings: Settings, report: Reporter) -> Iterator[None]:
+def _downloads(what: str, option: str, settings: Settings, report: Reporter) -> Iterator[None]:
     keras.utils.disable_interactive_logging()  # its progress bar would fight with ours
     with bounded_downloads(settings, report.download):
-        yield
+        try:
+            yield
+        except UsageError:
+            raise
+        except Exception as error:  # Keras raises bare Exception when a download fails
+            raise FailedError(
+                f"cannot download {what}: {failure_reason(error)}; "
+                f"fetch {_url(error)} elsewhere and pass {option} FILE"
+            ) from error
 
 
 def construct(application: Application, **options: Any) -> Any:
@@ -165,11 +154,18 @@ def _url(error: Exception) -> str:
     return found[0].rstrip(":") if found else "the file"
 
 
+def read_weights(model: Any, path: Path) -> None:
+    """Load all weights of a model, or fail: Keras only warns where layers keep random ones."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        model.load_weights(path)
+
+
 def _load_weights(model: Any, path: Path, name: str, max_bytes: int) -> None:
     weight_bytes = untrusted.require_harmless(path, max_bytes)
     try:
         with bounded_memory(weight_bytes):
-            model.load_weights(path)
+            read_weights(model, path)
     except Exception as error:
         if is_out_of_memory(error):
             raise loading_error(f"--weights {path}", error) from error

@@ -6,7 +6,6 @@ they are wherever it goes: into an export, into a .keras file.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from exporter.preprocessing import NONE, Preprocess
 from exporter.progress import Reporter
 from exporter.settings import Settings
 from exporter.sources import untrusted
-from exporter.sources.application import construct, construct_pretrained
+from exporter.sources.application import construct, construct_pretrained, read_weights
 from exporter.sources.keras_errors import loading_error
 from exporter.sources.known_applications import Application, find_application
 from exporter.sources.memory_limit import bounded_memory, is_out_of_memory
@@ -84,7 +83,7 @@ def _read_weights(base: Any, application: Application, file: Path, max_bytes: in
     weight_bytes = untrusted.require_harmless(file, max_bytes)
     with bounded_memory(weight_bytes):
         try:
-            _read_all(base, file)
+            read_weights(base, file)
         except Exception as error:
             if is_out_of_memory(error):
                 raise loading_error(f"--weights {file}", error) from error
@@ -95,7 +94,7 @@ def _read_with_classifier(base: Any, application: Application, file: Path) -> No
     """A file of the whole application: its own size, ImageNet's classes."""
     try:
         whole = construct(application, weights=None)
-        _read_all(whole, file)
+        read_weights(whole, file)
         # One constructor makes the same layers in the same order; numbers in names may differ.
         theirs = iter([layer for layer in whole.layers if layer.weights])
         for layer in base.layers:
@@ -108,13 +107,6 @@ def _read_with_classifier(base: Any, application: Application, file: Path) -> No
             f"--weights {file}: these weights fit {application.name} neither without classifier "
             "nor with its 1000 classes; name the --application that they are of"
         ) from error
-
-
-def _read_all(model: Any, file: Path) -> None:
-    """Keras only warns where layers would keep random weights."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)
-        model.load_weights(file)
 
 
 def _adapt_normalisation(base: Any) -> None:

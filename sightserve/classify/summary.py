@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from app.latencies import Histogram
 from sightserve.classify.inputs import UNREAD_PHOTOS, Skipped
-from sightserve.classify.latencies import Latencies
 from sightserve.client import Item
 
 _SHOWN_SUFFIXES = 5
@@ -15,7 +15,7 @@ class Summary:
     def __init__(self) -> None:
         self.done = 0
         self.failed = 0
-        self._latencies = Latencies()
+        self._latencies = Histogram()
 
     def add(self, item: Item) -> None:
         """One more."""

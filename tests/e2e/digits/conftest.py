@@ -57,16 +57,6 @@ def digits_gateway(request, digits_server, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def browser(chromium):
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - starts a driver process
-
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield running
-        running.close()
-
-
-@pytest.fixture(scope="module")
 def site(digits_server, tmp_path_factory):
     log = tmp_path_factory.mktemp("page") / "gateway.log"
     with stack.gateway(digits_server.url("grpc"), "digits", log) as gateway:
