@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from tests.support.pages import choose
+from tests.support.processes import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -24,13 +25,14 @@ def two_labels(digits):
 
 def test_an_overtaken_answer_is_never_shown(page, digits):
     (first, first_label), (second, second_label) = two_labels(digits)
-    held = []
+    held, answers = [], []
 
     def hold_the_first(route):
         if held:
             route.continue_()
         else:
-            held.append((route, route.fetch()))
+            held.append(route)  # before the answer: the second may be asked while it is fetched
+            answers.append(route.fetch())
 
     page.route(CLASSIFY, hold_the_first)
     page.evaluate(
@@ -49,7 +51,8 @@ def test_an_overtaken_answer_is_never_shown(page, digits):
     choose(page, "second.png", second)
     page.wait_for_selector("#result:visible")
     assert best_label(page) == second_label
-    route, response = held[0]
+    wait_until(lambda: answers or page.wait_for_timeout(20), what="the first answer, which is held")
+    (route,), (response,) = held, answers
     assert response.json()["predictions"][0]["label"] == first_label
     route.fulfill(response=response)
     with page.expect_response("**/stats"):  # the page went on
