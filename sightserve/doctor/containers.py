@@ -34,9 +34,8 @@ def check_docker(surroundings: Surroundings) -> Iterator[Finding]:
         say = problem if surroundings.environment.get("DOCKER_HOST") else warning
         yield say("docker", f"the daemon does not answer: {error}", _DOCKER_FIX)
         return
-    try:
-        compose = _ask(surroundings, ["docker", "compose", "version", "--short"])
-    except NoAnswerError:
+    compose = _compose(surroundings)
+    if compose is None:
         yield warning(
             "docker",
             f"the daemon is {server}; without compose",
@@ -44,6 +43,15 @@ def check_docker(surroundings: Surroundings) -> Iterator[Finding]:
         )
         return
     yield ok("docker", f"the daemon is {server}, compose {compose}")
+
+
+def _compose(surroundings: Surroundings) -> str | None:
+    """Its version: of the plugin, else of the program of its own, which takes the same commands."""
+    for command in (["docker", "compose"], ["docker-compose"]):
+        if _is_there(surroundings, command[0]):
+            with suppress(NoAnswerError):
+                return _ask(surroundings, [*command, "version", "--short"])
+    return None
 
 
 def check_kubectl(surroundings: Surroundings) -> Iterator[Finding]:
