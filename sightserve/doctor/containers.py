@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Final
 
 from sightserve.doctor.report import Finding, ok, problem, warning
