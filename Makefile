@@ -84,15 +84,16 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generat
 TENSORFLOW = requirements/tensorflow-cpu.in
 lock: $(VENV)/.dev ## Write the lock files again from pyproject.toml; UPGRADE=1 takes newer versions
 	$(LOCK) $(if $(UPGRADE),--upgrade) $(TENSORFLOW) --extra gateway --extra otel --extra exporter --extra serving \
-	--extra onnx --extra sign --extra dev -o requirements/dev.lock
+	--extra onnx --extra sign --extra openvino --extra nncf --extra bench --extra dev -o requirements/dev.lock
 	$(LOCK) -c requirements/dev.lock --extra gateway -o requirements/gateway.lock
 	$(LOCK) -c requirements/dev.lock --extra gateway --extra otel -o requirements/otel.lock
 	$(LOCK) -c requirements/dev.lock $(TENSORFLOW) --extra exporter -o requirements/exporter.lock
 	$(LOCK) -c requirements/dev.lock $(TENSORFLOW) --extra exporter --extra onnx -o requirements/onnx.lock
 	$(LOCK) -c requirements/dev.lock requirements/torch.in --extra torch -o requirements/torch.lock
 	$(LOCK) -c requirements/dev.lock $(TENSORFLOW) --extra serving -o requirements/serving.lock
+	$(LOCK) -c requirements/dev.lock --extra openvino -o requirements/openvino.lock
 	$(LOCK) -c requirements/dev.lock $(TENSORFLOW) --extra gateway --extra exporter --extra serving \
-	-o requirements/run.lock
+	--extra openvino -o requirements/run.lock
 
 docs: $(VENV)/.dev ## Build the documentation as a site, in site/; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir site
