@@ -144,12 +144,14 @@ ENTRYPOINT ["tf_serving_entrypoint.sh"]
 
 # --- exporter ----------------------------------------------------------------------------------
 # Only what the exporter needs on top of `serving` is kept, so that both images share TensorFlow.
-# `protocol` is there already.
+# `protocol` is there already. OpenVINO: versions are converted for it, and proven on it.
 FROM serving-packages AS exporter-packages
-COPY requirements/exporter.lock requirements/
+COPY requirements/exporter.lock requirements/openvino.lock requirements/
 RUN touch /before \
  && /opt/pip/bin/pip --python /opt/venv/bin/python install --quiet --only-binary=:all: \
-    --require-hashes --no-deps -r requirements/exporter.lock \
+    --require-hashes --no-deps -r requirements/exporter.lock -r requirements/openvino.lock \
+ && (cd /opt/venv/lib/python3.*/site-packages/openvino/libs \
+     && rm -f libopenvino_intel_gpu_plugin.so libopenvino_intel_npu_plugin.so cache.json) \
  && mkdir /added && cd /opt/venv \
  && find . -cnewer /before ! -type d -print0 | tar --create --null --files-from=- | tar --extract --directory=/added
 
