@@ -14,12 +14,12 @@ ARG PYTHON_IMAGE=python:3.13-slim-trixie
 # --- what every image starts from --------------------------------------------------------------
 FROM ${PYTHON_IMAGE} AS runtime
 # 10001: above the accounts of any distribution, so that it never meets a user of the host.
-# The base's pip goes: nothing is installed at run time. /models is there for a new volume to
-# inherit its owner.
+# The base's pip goes: nothing is installed at run time. /models and /cache are there for new volumes
+# to inherit their owner.
 RUN groupadd --gid 10001 sightserve \
  && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin sightserve \
  && rm -rf /usr/local/lib/python3.*/site-packages/pip* /usr/local/bin/pip* /usr/local/lib/python3.*/ensurepip \
- && install --directory --owner=10001 --group=10001 /models
+ && install --directory --owner=10001 --group=10001 /models /cache
 # HOME is the one place that stays writable under a read-only root (a tmpfs on /tmp).
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONPATH=/opt/sightserve \

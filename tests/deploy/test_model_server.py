@@ -188,18 +188,27 @@ def openvino_container(objects):
     return container
 
 
-def test_openvino_changes_nothing_but_image_threads_and_memory(rendered):
+def test_openvino_changes_nothing_but_image_threads_memory_and_its_cache(rendered):
     plain = copy.deepcopy(manifests.named(rendered["k8s/"], "Deployment", "tf-serving"))
     changed = copy.deepcopy(manifests.named(rendered["openvino"], "Deployment", "tf-serving"))
     for deployment in (plain, changed):
         spec = deployment["spec"]["template"]["spec"]
-        (tmp,) = (volume for volume in spec["volumes"] if volume["name"] == "tmp")
-        del tmp["emptyDir"]["sizeLimit"]
+        spec["volumes"] = [each for each in spec["volumes"] if each["name"] != "cache"]
         (container,) = spec["containers"]
+        mounts = [each for each in container["volumeMounts"] if each["name"] != "cache"]
+        container["volumeMounts"] = mounts
         for amounts in container["resources"].values():
             del amounts["memory"]
         del container["image"], container["args"]
     assert changed == plain
+
+
+def test_openvino_can_write_where_its_image_keeps_what_is_compiled(rendered):
+    script = (ROOT / "deploy/images/openvino/tensorflow_model_server").read_text()
+    assert "--openvino_cache_dir=/cache " in script
+    mounts = openvino_container(rendered["openvino"])["volumeMounts"]
+    assert {"name": "cache", "mountPath": "/cache"} in mounts
+    assert "openvino-cache:/cache" in compose_services()["openvino"]["volumes"]
 
 
 def test_compose_and_kubernetes_set_malloc_alike(rendered):
