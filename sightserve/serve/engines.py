@@ -16,8 +16,10 @@ OPENVINO: Final = "openvino"
 ENGINES: Final = (AUTO, TENSORFLOW, OPENVINO)
 
 _INSTALL: Final = "pip install 'sightserve[openvino]'"
-_CHOSEN: Final = re.compile(r"([^\s/\"]+)/(\d+): engine (\w+) \(([^)]*)\)")
+_CHOSEN: Final = re.compile(r"([^\s/\"]+)/\d+: engine (\w+) \(([^)]*)\)")
 """As the model server logs it: folder of the version, engine, why."""
+_RUNS: Final = re.compile(r"([^\s/\"]+)/\d+ runs on OpenVINO \S+ in (\w+)")
+"""As above: folder of the version, precision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,5 +51,9 @@ def find(asked: str) -> Engine:
 
 
 def chosen(log: str) -> dict[str, Engine]:
-    """By model, what a model server that was to choose has said that it runs last."""
-    return {model: Engine(engine, reason) for model, _, engine, reason in _CHOSEN.findall(log)}
+    """By model, what a model server has said last that it runs, where it was to choose."""
+    found = {model: Engine(engine, reason) for model, engine, reason in _CHOSEN.findall(log)}
+    for model, precision in _RUNS.findall(log):
+        reason = found[model].reason if model in found else ""
+        found[model] = Engine(OPENVINO, "; ".join(filter(None, [precision, reason])))
+    return found

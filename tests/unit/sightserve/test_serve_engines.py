@@ -16,6 +16,8 @@ LOG = """\
 {"level": "info", "event": "/m/digits/1: engine openvino (tensorflow 9 images/s, openvino 12 images/s)"}
 2026-11-30 10:00:00 info  /m/Hand-Writing/3: engine tensorflow (the version is not proven on OpenVINO)
 {"level": "info", "event": "/m/digits/2: engine openvino (as the model's version before)"}
+{"level": "info", "event": "/m/digits/2 runs on OpenVINO 2026.4.1 in bf16, 2 threads in 1 streams"}
+{"level": "info", "event": "/m/Flowers2/7 runs on OpenVINO 2026.4.1 in f32, 2 threads in 1 streams"}
 """  # noqa: E501 - a log's lines
 
 
@@ -53,8 +55,9 @@ def test_an_engine_that_does_not_exist_is_refused_in_the_words_that_were_typed(m
 
 def test_what_the_server_has_chosen_last_is_read_from_its_log():
     assert engines.chosen(LOG) == {
-        "digits": Engine("openvino", "as the model's version before"),
+        "digits": Engine("openvino", "bf16; as the model's version before"),
         "Hand-Writing": Engine("tensorflow", "the version is not proven on OpenVINO"),
+        "Flowers2": Engine("openvino", "f32"),
     }
 
 
