@@ -97,7 +97,12 @@ def prove_engine(
         RefusedError: it does not load, does not answer, or answers something else.
         FailedError: the model server does not start.
     """
-    command = [*embedded_command(), "--engine=openvino", f"--openvino_precision={proof.precision}"]
+    command = [
+        *embedded_command(),
+        "--engine=openvino",
+        f"--openvino_precision={proof.precision}",
+        "--openvino_cache_dir=none",  # what is staged is compiled once
+    ]
     checked: list[Checked] = []
     with running_model_server(
         command,
