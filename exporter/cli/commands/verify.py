@@ -21,7 +21,7 @@ from exporter.cli.parameters import (
     require_bound,
 )
 from exporter.cli.quiet import talking
-from exporter.errors import FailedError, UsageError, first_line
+from exporter.errors import FailedError, RefusedError, UsageError, first_line
 from exporter.openvino import packages
 from exporter.options import OpenVinoPrecision
 from exporter.proof import bounds, gate, goldens
@@ -150,6 +150,13 @@ class _HeldTo:
             return card.parity.bound, None
         return self.settings.parity_bound or bounds.parity_bound(card.precision), None
 
+    def hint(self, card: ModelCard) -> str:
+        """What a server in a coarser precision needs to be told."""
+        coarser = [proof.precision for proof in card.engines if proof.precision != "f32"]
+        if not coarser or self.bound is not None or self.precision is not None:
+            return ""
+        return f"; if its engine is OpenVINO, say --precision {' or '.join(coarser)}"
+
 
 def _by_openvino(
     found: PublishedVersion, settings: Settings, *, is_wanted: bool
@@ -206,7 +213,10 @@ def _by_model_server(
         found, card, kept = _on_disk(base_path, model_name, number)
         limit, encoded = held_to.of(card)
         spec = ModelSpec(model_name, found.version)
-        return found, replay(client, spec, kept, card, limit, encoded_bound=encoded)
+        try:
+            return found, replay(client, spec, kept, card, limit, encoded_bound=encoded)
+        except RefusedError as error:
+            raise RefusedError(f"{error}{held_to.hint(card)}", step=error.step) from error
 
 
 def _only_model(base_path: Path) -> str:
@@ -253,8 +263,11 @@ def _show(
         typer.echo(json.dumps(facts, indent=2))
         return
     lines = [_line(check) for check in checked]
-    for precision, checks in engines.items():
-        lines += [f"OpenVINO in {precision}: {_line(check)}" for check in checks]
+    lines += [
+        f"OpenVINO in {precision}, on a model server of our own: every signature over gRPC and "
+        f"REST, off by {max(check.max_abs_difference for check in checks):.1e} at most"
+        for precision, checks in engines.items()
+    ]
     say(talking(), *lines, f"{found.model_name} version {found.version}: as at export")
 
 
