@@ -69,11 +69,11 @@ class ModelServerSettings:
 
     @property
     def threads_text(self) -> str:
-        """`2x1`: two requests at a time, one thread; for OpenVINO `2s2t`: streams and threads."""
+        """In the words of the engine's flags."""
         if not (self.parallel or self.threads):
             return "default threads"
         if self.engine == "openvino":
-            return f"{self.parallel} streams on {self.threads} threads"
+            return f"streams {self.parallel}, threads {self.threads}"
         return f"inter-op {self.parallel}, intra-op {self.threads}"
 
 

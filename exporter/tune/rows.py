@@ -61,7 +61,7 @@ class Sample:
         return 1000 * ordered[min(len(ordered) - 1, math.ceil(len(ordered) * percent / 100) - 1)]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Row:
     """One configuration and its figures so far."""
 
@@ -177,15 +177,17 @@ def best_servers(rows: Sequence[Row], most: int, target_ms: float | None) -> lis
 def finalists(rows: Sequence[Row], most: int, target_ms: float | None) -> list[Row]:
     """Who is measured through a gateway: the fastest, two at most of one model server.
 
-    Half of the places at least go to different model servers: what is fastest by itself may want
-    more of the CPU than a gateway beside it leaves.
+    A request waits for a call in flight before its own begins: with a target, the fastest of those
+    whose calls take half of it, and a quarter, come along. And what is fastest by itself may want
+    more of the CPU than a gateway beside it leaves, so others come, too.
     """
-    taken: list[Row] = []
+    wanted = [by_speed(rows, target_ms and target_ms / part)[:1] for part in (1, 2, 4)]
+    taken = list(dict.fromkeys(row for first in wanted for row in first))
     for row in by_speed(rows, target_ms):
         same = [each for each in taken if each.configuration.server == row.configuration.server]
-        if len(same) < 2 and len(taken) < most:  # noqa: PLR2004 - two of one
+        if row not in taken and len(same) < 2:  # noqa: PLR2004 - two of one
             taken.append(row)
-    return taken
+    return taken[:most]
 
 
 def verdict(row: Row, choice: Choice, target_ms: float | None) -> str:

@@ -29,7 +29,7 @@ STEP: Final = "tune"
 _UNTIL: Final = {"look": 0.35, "refine": 0.55, "serve": 0.8, "decide": 1.0}
 """By which part of the budget a stage should be over."""
 _SIDE_BY_SIDE: Final = 3
-_FINALISTS: Final = 3
+_FINALISTS: Final = 4
 _DECIDERS: Final = 2
 _ROUNDS: Final = 2
 _CALL_SECONDS: Final = (0.25, 2.0)
@@ -71,6 +71,7 @@ class Search:
     report: Reporter
     _rows: dict[Configuration, Row] = field(default_factory=dict)
     _ruled_out: list[Ruled] = field(default_factory=list)
+    _failed: set[ModelServerSettings] = field(default_factory=set)
     _begun: float = 0.0
 
     def run(self, proofs: Sequence[Proof], standard: Standard) -> Found:
@@ -89,7 +90,7 @@ class Search:
         self.report.step("measuring the best through a gateway")
         self._serve(untuned)
         self.report.step("deciding between the two best, in turns")
-        self._decide()
+        self._decide(untuned)
         choice = figures.choose(self._rows.values(), self.goal.target_ms)
         measured = next((self._rows[each] for each in untuned if each in self._rows), None)
         return Found(list(self._rows.values()), self._ruled_out, choice, measured)
@@ -142,31 +143,36 @@ class Search:
             self.report.advance("turns", turn + 1, _ROUNDS)
 
     def _call_each(self, ways: Sequence[Configuration], seconds: float) -> None:
+        """Closed loops of the model server; one that fails is not asked again."""
         for way in ways:
+            if way.server in self._failed:
+                continue
             try:
                 burst = self.machine.calls(way, seconds)
             except ExporterError as error:
-                self._rule_out(str(way), str(error))
+                self._failed.add(way.server)
+                self._rule_out(str(way.server), str(error))
                 continue
             self._row(way).calls.add(burst)
 
     def _serve(self, untuned: Sequence[Configuration]) -> None:
+        """Capacities in turns, then for each the load that it bears within the target."""
         last = figures.finalists(self._all(), _FINALISTS, self.goal.target_ms)
         ways = list(dict.fromkeys([*(row.configuration for row in last), *untuned]))
         self.machine.keep(ways)
-        for done, way in enumerate(ways, start=1):
-            bursts = 2 * (len(ways) - done + 1)
-            seconds = self._burst("serve", bursts, _REQUEST_SECONDS)
+        total = (_ROUNDS + 1) * len(ways)
+        for done, way in enumerate([*ways, *reversed(ways), *ways]):
+            seconds = self._burst("serve", total - done + 1, _REQUEST_SECONDS)
+            work = self._measure_capacity if done < _ROUNDS * len(ways) else self._find_load
             try:
-                self._request(self._row(way), seconds)
+                work(self._row(way), seconds)
             except ExporterError as error:
                 self._rule_out(str(way), str(error))
-            self.report.advance("through a gateway", done, len(ways))
+            self.report.advance("loads", done + 1, total)
 
-    def _request(self, row: Row, seconds: float) -> None:
-        """Its capacity, and p99 at the highest share of it that keeps to the target."""
-        self._measure_capacity(row, seconds)
-        for share in SHARES:
+    def _find_load(self, row: Row, seconds: float) -> None:
+        """P99 at the highest share of its capacity that keeps to the target."""
+        for share in SHARES if row.capacity.n else ():
             row.lower(share)
             self._offer(row, seconds)
             if figures.is_within(row.p99_ms, self.goal.target_ms):
@@ -179,15 +185,16 @@ class Search:
         rate = row.capacity.rate * row.share
         row.offered.add(self.machine.offered(row.configuration, rate, seconds))
 
-    def _decide(self) -> None:
+    def _decide(self, untuned: Sequence[Configuration]) -> None:
         """In turns until the time is used; a pair that then misses the target is offered less."""
         pair = figures.best_served(self._all(), _DECIDERS, self.goal.target_ms)
         if not pair:
             why = self._ruled_out[-1].why if self._ruled_out else "no time for it"
             raise FailedError(f"nothing could be measured through a gateway: {why}")
-        self.machine.keep([row.configuration for row in pair])
+        yardsticks = [row for row in map(self._row, untuned) if row.capacity.n and row not in pair]
+        self.machine.keep([row.configuration for row in (*pair, *yardsticks)])
         while True:
-            self._take_turns(pair)
+            self._take_turns(pair, yardsticks)
             is_any = any(figures.is_within(row.p99_ms, self.goal.target_ms) for row in pair)
             lower = [share for share in SHARES if all(share < row.share for row in pair)]
             if is_any or not lower:
@@ -195,13 +202,16 @@ class Search:
             for row in pair:
                 row.lower(lower[0])
 
-    def _take_turns(self, pair: Sequence[Row]) -> None:
+    def _take_turns(self, pair: Sequence[Row], yardsticks: Sequence[Row]) -> None:
         turns = 0
         while turns < _ROUNDS or self._left("decide") > 0:
-            seconds = self._burst("decide", 2 * 3 * len(pair), _REQUEST_SECONDS)
+            bursts = 3 * (2 * len(pair) + len(yardsticks))
+            seconds = self._burst("decide", bursts, _REQUEST_SECONDS)
             for row in pair if turns % 2 == 0 else reversed(pair):
                 self._measure_capacity(row, seconds)
                 self._offer(row, seconds)
+            for row in yardsticks:
+                self._measure_capacity(row, seconds)
             turns += 1
             self.report.advance("turns", min(turns, _ROUNDS), _ROUNDS)
 

@@ -9,7 +9,10 @@ from exporter.tune.configuration import Configuration, Engine, ModelServerSettin
 
 MAX_BATCH_SIZE: Final = 64
 MAX_IN_FLIGHT: Final = 64
-_SERVER_BATCH: Final = 8
+_SERVER_BATCH: Final = 64
+"""Not below a warmup record's batch or a gateway's: the server refuses what is larger."""
+_SERVER_BATCH_CALLS: Final = (8, 16)
+"""Calls of one image at a time that the server may put together."""
 _MANY_CORES: Final = 4
 
 
@@ -46,7 +49,7 @@ def batched(server: ModelServerSettings) -> ModelServerSettings:
 def first_ways(server: ModelServerSettings, cores: int) -> list[Configuration]:
     """How a gateway may ask it: single images, small batches, large ones."""
     if server.server_batch_size:
-        ways = [(1, _SERVER_BATCH), (1, 2 * _SERVER_BATCH)]
+        ways = [(1, calls) for calls in _SERVER_BATCH_CALLS]
     else:
         ways = [(1, cores), (4, cores), (16, max(2, cores // 2))]
     return _configurations(server, ways)
