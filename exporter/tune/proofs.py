@@ -115,7 +115,7 @@ def why_unsafe(proof: Proof, got: npt.NDArray[np.float32], standard: Standard) -
         return f"off by {golden.max_abs_difference:.2g} on golden images, bound {proof.bound:g}"
     found = [(golden, "golden images")]
     if standard.further is not None:
-        found.append((compare(got[n:], standard.further, _NO_TIE), "your pictures"))
+        found.append((compare(got[n:], standard.further, _NO_TIE), "pictures of yours"))
     for likeness, what in found:
         if not likeness.agreement >= least:
             return _too_little(likeness, what, least)
