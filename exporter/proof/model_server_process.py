@@ -39,7 +39,7 @@ _CRASHES: Final = frozenset({signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, sign
 """Signals by which a version, not the machine, ends a server: CHECK failures and the like."""
 
 
-EMBEDDED: Final = f"{__name__.rpartition('exporter.')[0]}serving"
+_EMBEDDED: Final = f"{__name__.rpartition('exporter.')[0]}serving"
 """Our neighbour, whatever package a wheel has put both into."""
 
 
@@ -58,7 +58,12 @@ def command_of(configured: str) -> list[str]:
     if configured:
         return shlex.split(configured)
     found = shutil.which("tensorflow_model_server")
-    return [found] if found else [sys.executable, "-m", EMBEDDED]
+    return [found] if found else embedded_command()
+
+
+def embedded_command() -> list[str]:
+    """The model server that comes with us."""
+    return [sys.executable, "-m", _EMBEDDED]
 
 
 def serving_flags(base_path: Path, model_name: str, *, grpc_port: int, rest_port: int) -> list[str]:

@@ -5,7 +5,6 @@ Those that are compared run side by side: who is not asked takes no time from wh
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,9 +18,9 @@ from contract import signatures as names
 from exporter.batches import ask_in_batches
 from exporter.errors import FailedError, first_line
 from exporter.proof.model_server_process import (
-    EMBEDDED,
     Endpoints,
     command_of,
+    embedded_command,
     running_model_server,
 )
 from exporter.settings import Settings
@@ -173,7 +172,7 @@ class ThisMachine:
 
     def _command(self, engine: Engine) -> list[str]:
         if engine == "openvino":
-            return [sys.executable, "-m", EMBEDDED]
+            return embedded_command()
         return command_of(self._settings.model_server)
 
     def _gateway(self, configuration: Configuration) -> int:

@@ -89,7 +89,7 @@ def _written(path: Path) -> list[str]:
 
 
 def _of_openvino(card: ModelCard) -> Iterator[Proof]:
-    for each in getattr(card, "engines", ()):
+    for each in card.engines:
         if each.engine == "openvino":
             yield Proof("openvino", each.precision, each.bound, each.evaluation_agreement)
 

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from contract import signatures as names
 from exporter.cli.app import create_app
 from exporter.proof import goldens
-from exporter.proof.model_server_process import EMBEDDED, running_model_server
+from exporter.proof.model_server_process import embedded_command, running_model_server
 from protocol.blocking import BlockingClient
 from protocol.models import ModelSpec
 from tests.support.processes import ROOT, wait_until
@@ -58,7 +58,7 @@ class TestWhatIsWritten:
         kept = goldens.read(exported.path)
         with (
             running_model_server(
-                [sys.executable, "-m", EMBEDDED],
+                embedded_command(),
                 exported.base_path / "tiny",
                 "tiny",
                 start_timeout_seconds=120,
