@@ -16,13 +16,14 @@ import numpy.typing as npt
 
 from contract.card import ModelCard
 from exporter.errors import FailedError
+from exporter.openvino import files
 from exporter.proof.bounds import parity_bound
 from exporter.proof.likeness import Likeness, compare
 from exporter.store.inventory import PublishedVersion
 from exporter.tune.configuration import Engine
 from exporter.tune.rows import Ruled
 
-ENGINE_FILE: Final = Path("assets.extra") / "openvino" / "engine.json"
+ENGINE_FILE: Final = files.FOLDER / files.ENGINE
 _NO_TIE: Final = 1e-6
 
 
