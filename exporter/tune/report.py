@@ -11,7 +11,7 @@ from rich.table import Table
 
 from exporter.measure.timing import figure
 from exporter.tune.configuration import Configuration
-from exporter.tune.rows import Choice, Row, Sample, best_served, by_speed, verdict
+from exporter.tune.rows import Row, Sample, best_served, by_speed, verdict
 from exporter.tune.search import Found, Goal
 
 SCHEMA_VERSION: Final = 1
@@ -41,11 +41,16 @@ def table(found: Found, target_ms: float | None) -> Table:
         shown.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]  # a literal of two
     for row in ordered(found, target_ms)[:_SHOWN]:
         style = "bold" if row is found.choice.best else None
-        shown.add_row(*_cells(row, found.choice, target_ms), style=style)
+        said = verdict(row, found.choice, target_ms, _fastest(found))
+        shown.add_row(*_cells(row), said, style=style)
     return shown
 
 
-def _cells(row: Row, choice: Choice, target_ms: float | None) -> Iterator[str]:
+def _fastest(found: Found) -> float:
+    return max(row.images_per_second for row in found.rows)
+
+
+def _cells(row: Row) -> Iterator[str]:
     way, server = row.configuration, row.configuration.server
     yield f"{server.engine} {server.precision}"
     yield server.threads_text
@@ -57,7 +62,6 @@ def _cells(row: Row, choice: Choice, target_ms: float | None) -> Iterator[str]:
     yield figure(row.capacity.rate) if row.is_measured_whole else "-"
     yield f"{row.share:.0%}" if row.is_measured_whole else "-"
     yield _finite(row.p99_ms) if row.is_measured_whole else "-"
-    yield verdict(row, choice, target_ms)
 
 
 def _finite(value: float) -> str:
@@ -108,7 +112,10 @@ def to_json(
 ) -> dict[str, Any]:
     """All figures for programs; docs/how-to/tune.md describes the fields."""
     choice = found.choice
-    rows = ordered(found, goal.target_ms)
+    rows = [
+        _row(row, verdict(row, choice, goal.target_ms, _fastest(found)))
+        for row in ordered(found, goal.target_ms)
+    ]
     return {
         "schema_version": SCHEMA_VERSION,
         "model": dict(subject),
@@ -119,7 +126,7 @@ def to_json(
         "chosen": choice.best and _row(choice.best, "chosen"),
         "nearest": choice.nearest and _row(choice.nearest, "nearest"),
         "default": found.default and _row(found.default, "untuned"),
-        "rows": [_row(row, verdict(row, choice, goal.target_ms)) for row in rows],
+        "rows": rows,
         "ruled_out": [{"what": each.what, "why": each.why} for each in found.ruled_out],
     }
 

@@ -100,8 +100,8 @@ class Row:
         """Requests per second up to which `p99_ms` was measured."""
         return self.capacity.rate * self.share
 
-    def lower(self, share: float) -> None:
-        """Go to a lower share; what was measured at the higher one is forgotten."""
+    def offer_share(self, share: float) -> None:
+        """From now on offer another share; what was measured at the last one is forgotten."""
         self.share, self.offered = share, Sample()
 
 
@@ -190,8 +190,15 @@ def finalists(rows: Sequence[Row], most: int, target_ms: float | None) -> list[R
     return taken[:most]
 
 
-def verdict(row: Row, choice: Choice, target_ms: float | None) -> str:
-    """Why a row was not chosen, or that it was."""
+def verdict(row: Row, choice: Choice, target_ms: float | None, fastest: float) -> str:
+    """Why a row was not chosen, or that it was.
+
+    Args:
+        row: of all.
+        choice: what was chosen.
+        target_ms: p99 of a request.
+        fastest: images per second of the fastest model server.
+    """
     best = choice.best
     if row is best:
         return "chosen"
@@ -204,8 +211,7 @@ def verdict(row: Row, choice: Choice, target_ms: float | None) -> str:
         return "equally fast, higher p99" if ratio >= EQUAL else f"{ratio:.2f} of the best"
     if not is_within(row.call_p99_ms, target_ms):
         return f"a call alone has p99 {_ms(row.call_p99_ms)}"
-    fastest = (best or choice.nearest or row).images_per_second
-    return f"model server {row.images_per_second / fastest:.2f} of the best" if fastest else "slow"
+    return f"model server {row.images_per_second / fastest:.2f} of the fastest"
 
 
 def _ms(value: float) -> str:

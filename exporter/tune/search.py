@@ -86,7 +86,7 @@ class Search:
         self.report.step("looking at engines, precisions and threads")
         self._look(proofs, standard)
         self.report.step("refining the best, in turns")
-        self._refine()
+        self._refine(untuned)
         self.report.step("measuring the best through a gateway")
         self._serve(untuned)
         self.report.step("deciding between the two best, in turns")
@@ -129,11 +129,12 @@ class Search:
         best = figures.best_servers(self._all(), _SIDE_BY_SIDE, self.goal.target_ms)
         self.machine.keep([row.configuration for row in best])
 
-    def _refine(self) -> None:
+    def _refine(self, untuned: Sequence[Configuration]) -> None:
         """Twice in turns; only the better half has a second turn."""
         best = figures.best_servers(self._all(), _SIDE_BY_SIDE, self.goal.target_ms)
         ways = [way for row in best for way in space.ways_around(row.configuration)]
         ways += space.first_ways(space.batched(best[0].configuration.server), self.goal.cores)
+        ways = list(dict.fromkeys([*ways, *untuned]))
         for turn in range(_ROUNDS):
             left = len(ways) * (2 if turn == 0 else 1)
             self._call_each(ways, self._burst("refine", left, _CALL_SECONDS))
@@ -173,7 +174,7 @@ class Search:
     def _find_load(self, row: Row, seconds: float) -> None:
         """P99 at the highest share of its capacity that keeps to the target."""
         for share in SHARES if row.capacity.n else ():
-            row.lower(share)
+            row.offer_share(share)
             self._offer(row, seconds)
             if figures.is_within(row.p99_ms, self.goal.target_ms):
                 return
@@ -186,21 +187,27 @@ class Search:
         row.offered.add(self.machine.offered(row.configuration, rate, seconds))
 
     def _decide(self, untuned: Sequence[Configuration]) -> None:
-        """In turns until the time is used; a pair that then misses the target is offered less."""
+        """In turns until the time is used, at the same share; who then misses is offered less."""
         pair = figures.best_served(self._all(), _DECIDERS, self.goal.target_ms)
         if not pair:
             why = self._ruled_out[-1].why if self._ruled_out else "no time for it"
             raise FailedError(f"nothing could be measured through a gateway: {why}")
         yardsticks = [row for row in map(self._row, untuned) if row.capacity.n and row not in pair]
         self.machine.keep([row.configuration for row in (*pair, *yardsticks)])
-        while True:
-            self._take_turns(pair, yardsticks)
-            is_any = any(figures.is_within(row.p99_ms, self.goal.target_ms) for row in pair)
-            lower = [share for share in SHARES if all(share < row.share for row in pair)]
-            if is_any or not lower:
-                return
-            for row in pair:
-                row.lower(lower[0])
+        share = max(row.share for row in pair)
+        for row in pair:
+            if row.share != share:  # one busy moment may have brought it down
+                row.offer_share(share)
+        self._take_turns(pair, yardsticks)
+        for row in pair:
+            self._lower(row)
+
+    def _lower(self, row: Row) -> None:
+        for share in SHARES:
+            if share < row.share and not figures.is_within(row.p99_ms, self.goal.target_ms):
+                row.offer_share(share)
+                for _ in range(_ROUNDS):
+                    self._offer(row, self._burst("decide", _ROUNDS, _REQUEST_SECONDS))
 
     def _take_turns(self, pair: Sequence[Row], yardsticks: Sequence[Row]) -> None:
         turns = 0

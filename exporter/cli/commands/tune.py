@@ -115,6 +115,11 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
     clients = max(_MIN_CLIENTS, _CLIENTS_PER_CORE * cores)
     goal = Goal(target_ms, seconds, cores=cores, clients=clients)
     with reporting(talking_aside(), STEPS) as reporter:
+        if measured_on["load_average"] > cores / 2:
+            reporter.note(
+                f"this machine is busy (load {measured_on['load_average']:.1f} on {cores} cores): "
+                "what is found may be what suits its other work; tune again when it is quiet"
+            )
         outcome = _search(subject, goal, _narrowed(proofs, engine), min_agreement, reporter)
     outcome.ruled_out[:0] = _of_engine(ruled_out, engine)
     described = {"name": found.model_name, "version": found.version}

@@ -15,8 +15,11 @@ from typer.testing import CliRunner
 
 from contract import signatures as names
 from exporter.cli.app import create_app
+from exporter.openvino import files
+from exporter.progress import SilentReporter
 from exporter.proof import goldens
 from exporter.proof.model_server_process import embedded_command, running_model_server
+from exporter.settings import Settings
 from protocol.blocking import BlockingClient
 from protocol.models import ModelSpec
 from tests.support.processes import ROOT, wait_until
@@ -36,6 +39,20 @@ def tuned(exported, tmp_path_factory):
     """What a short search within an easy target says and leaves."""
     folder = tmp_path_factory.mktemp("out") / "tuned"
     return tune(exported, folder, "--p99", "20s", "--json", *SHORT), folder
+
+
+@pytest.fixture(scope="module")
+def for_both(tiny, tmp_path_factory):
+    """A version for both engines."""
+    from exporter.export import export  # noqa: PLC0415 - TensorFlow takes seconds to import
+    from exporter.options import ExportOptions  # noqa: PLC0415 - as above
+    from exporter.sources.keras_file import load_keras  # noqa: PLC0415 - as above
+
+    pytest.importorskip("openvino")
+    base_path = tmp_path_factory.mktemp("both")
+    options = ExportOptions(name="tiny", base_path=base_path, parity_bound=1e-4, openvino="always")
+    export(lambda _: load_keras(tiny[1]), options, Settings(max_batch_size=4), SilentReporter())
+    return base_path
 
 
 @pytest.fixture
@@ -122,6 +139,37 @@ class TestRefused:
         assert last.startswith("error: refused (tune): nothing can be served safely: tensorflow")
         assert "on golden images, bound" in last
         assert not (tmp_path / "tuned").exists()
+
+
+class TestSecondEngine:
+    def test_both_are_tried_and_what_is_chosen_serves(self, for_both, tmp_path):
+        ended = self.tune(for_both, tmp_path, "--json")
+        assert ended.returncode == 0, ended.stderr
+        rows = json.loads(ended.stdout)["rows"]
+        tried = {(row["engine"], row["precision"]) for row in rows}
+        assert {("tensorflow", "float32"), ("openvino", "f32")} <= tried
+
+    def test_one_engine_alone(self, for_both, tmp_path):
+        ended = self.tune(for_both, tmp_path, "--engine", "openvino")
+        assert ended.returncode == 0, ended.stderr
+        flags = (tmp_path / "tuned" / "model-server.flags").read_text().splitlines()
+        assert flags[0] == "--engine=openvino"
+
+    def test_weights_that_were_damaged_since_the_export_are_ruled_out(self, for_both, tmp_path):
+        shutil.copytree(for_both, tmp_path / "models")
+        weights = tmp_path / "models" / "tiny" / "1" / files.FOLDER / "model.bin"
+        values = np.frombuffer(weights.read_bytes(), np.float32)
+        weights.write_bytes((values[::-1] * 3).astype(np.float32).tobytes())
+        ended = self.tune(tmp_path / "models", tmp_path, "--json")
+        assert ended.returncode == 0, ended.stderr
+        content = json.loads(ended.stdout)
+        assert {row["engine"] for row in content["rows"]} == {"tensorflow"}
+        whys = {each["what"]: each["why"] for each in content["ruled_out"]}
+        assert "on golden images" in whys["openvino f32"]
+
+    def tune(self, base_path, folder, *options):
+        where = ("--base-path", base_path, "--output", folder / "tuned", "--seconds", "1")
+        return program("tune", "tiny", *where, *options)
 
 
 def program(*words):

@@ -117,18 +117,20 @@ class TestVerdicts:
         slower, late = row(served=(80, 9)), row(served=(300, 40))
         unserved, long = row(calls=(50, 9)), row(calls=(50, 900))
         choice = choose([best, slower, late], 20.0)
-        said = [verdict(each, choice, 20.0) for each in (best, slower, late, unserved, long)]
+        said = [verdict(each, choice, 20.0, 100.0) for each in (best, slower, late, unserved, long)]
         assert said == [
             "chosen",
             "0.80 of the best",
             "p99 40 ms at 70% of its capacity",
-            "model server 0.50 of the best",
+            "model server 0.50 of the fastest",
             "a call alone has p99 900 ms",
         ]
 
     def test_without_a_best_one_the_nearest_is_named(self):
         near = row(served=(100, 30))
-        assert verdict(near, choose([near], 20.0), 20.0) == "p99 30 ms at 70% of its capacity"
+        assert (
+            verdict(near, choose([near], 20.0), 20.0, 100.0) == "p99 30 ms at 70% of its capacity"
+        )
 
 
 class TestFlags:
