@@ -38,7 +38,7 @@ def table(found: Found, target_ms: float | None) -> Table:
     shown = Table(box=None, pad_edge=False, collapse_padding=True)
     for name in _COLUMNS:
         justify = "left" if name in _TEXTS else "right"
-        shown.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]  # a literal of two
+        shown.add_column(name, justify=justify, no_wrap=name != "verdict", overflow="fold")  # type: ignore[arg-type]  # a literal of two
     for row in ordered(found, target_ms)[:_SHOWN]:
         style = "bold" if row is found.choice.best else None
         said = verdict(row, found.choice, target_ms, _fastest(found))
@@ -58,7 +58,7 @@ def _cells(row: Row) -> Iterator[str]:
     yield str(way.batch_size)
     yield str(way.in_flight)
     yield figure(row.images_per_second) if row.calls.n else "-"
-    yield figure(row.call_p99_ms) if row.calls.n else "-"
+    yield _finite(row.call_p99_ms) if row.calls.n else "-"
     yield figure(row.capacity.rate) if row.is_measured_whole else "-"
     yield f"{row.share:.0%}" if row.is_measured_whole else "-"
     yield _finite(row.p99_ms) if row.is_measured_whole else "-"
