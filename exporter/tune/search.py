@@ -30,6 +30,10 @@ _UNTIL: Final = {"look": 0.35, "refine": 0.55, "serve": 0.8, "decide": 1.0}
 """By which part of the budget a stage should be over."""
 _SIDE_BY_SIDE: Final = 3
 _FINALISTS: Final = 4
+_SHORT_SECONDS: Final = 45.0
+"""Below it one model server is refined, and two configurations get a gateway: starts would take
+most of the time."""
+_FINALISTS_IF_SHORT: Final = 2
 _DECIDERS: Final = 2
 _ROUNDS: Final = 2
 _CALL_SECONDS: Final = (0.25, 2.0)
@@ -126,12 +130,20 @@ class Search:
         self._call_each(ways, seconds)
 
     def _keep_the_best(self) -> None:
-        best = figures.best_servers(self._all(), _SIDE_BY_SIDE, self.goal.target_ms)
-        self.machine.keep([row.configuration for row in best])
+        self.machine.keep([row.configuration for row in self._best()])
+
+    def _best(self) -> list[Row]:
+        """Those that are refined: the best way to ask each of the best model servers."""
+        most = 1 if self._is_short else _SIDE_BY_SIDE
+        return figures.best_servers(self._all(), most, self.goal.target_ms)
+
+    @property
+    def _is_short(self) -> bool:
+        return self.goal.seconds < _SHORT_SECONDS
 
     def _refine(self, untuned: Sequence[Configuration]) -> None:
         """Twice in turns; only the better half has a second turn."""
-        best = figures.best_servers(self._all(), _SIDE_BY_SIDE, self.goal.target_ms)
+        best = self._best()
         ways = [way for row in best for way in space.ways_around(row.configuration)]
         ways += space.first_ways(space.batched(best[0].configuration.server), self.goal.cores)
         ways = list(dict.fromkeys([*ways, *untuned]))
@@ -158,7 +170,8 @@ class Search:
 
     def _serve(self, untuned: Sequence[Configuration]) -> None:
         """Capacities in turns, then for each the load that it bears within the target."""
-        last = figures.finalists(self._all(), _FINALISTS, self.goal.target_ms)
+        most = _FINALISTS_IF_SHORT if self._is_short else _FINALISTS
+        last = figures.finalists(self._all(), most, self.goal.target_ms)
         ways = list(dict.fromkeys([*(row.configuration for row in last), *untuned]))
         self.machine.keep(ways)
         total = (_ROUNDS + 1) * len(ways)
