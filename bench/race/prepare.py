@@ -1,0 +1,171 @@
+"""Everything that the race runs on, in a folder: pictures, one network, and what it publishes.
+
+    FOLDER/network.keras            for Keras
+    FOLDER/models/NAME/1/           published by the exporter: frozen, five signatures, OpenVINO's files
+    FOLDER/recipe/NAME/1/           `model.export()`, with variables: TensorFlow Serving's tutorial
+    FOLDER/pictures/*.jpg
+    FOLDER/prepared.json            which classes are right for each picture, and names
+
+A process of its own (`python -m bench.race.prepare FOLDER MODEL`): the race itself stays small.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.race.pictures import SIZES, write
+from bench.race.processes import ROOT
+
+NAME = "classifier"
+PREPROCESSING = {"MobileNetV2": "mobilenet_v2", "ResNet50": "resnet50"}
+_EXPORTED_AS = {"MobileNetV2": "tf", "ResNet50": "caffe"}
+_TIE = 0.5
+"""A class of at least this part of the highest probability is right, too."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The folder, and what its file says."""
+
+    folder: Path
+    model: str
+    pictures: dict[str, list[dict[str, Any]]]
+    """By size; each with `file`, `right` (class indices) and `bytes`."""
+    recipe_input: str
+    recipe_output: str
+    export_seconds: float
+    notes: list[str]
+
+    @property
+    def models(self) -> Path:
+        """The base path of what the exporter has published."""
+        return self.folder / "models"
+
+    @property
+    def version(self) -> Path:
+        """The exporter's version."""
+        return self.models / NAME / "1"
+
+    @property
+    def openvino(self) -> Path:
+        """The second engine's files, where there are any."""
+        return self.version / "assets.extra" / "openvino"
+
+    @property
+    def recipe(self) -> Path:
+        """The base path of the version with variables."""
+        return self.folder / "recipe" / NAME
+
+
+def prepare(folder: Path, model: str) -> Prepared:
+    """Fill a folder, unless it is full already.
+
+    Raises:
+        RuntimeError: a step failed; its last lines.
+    """
+    if not (folder / "prepared.json").is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        _run("bench.race.prepare", str(folder), model)
+    found = json.loads((folder / "prepared.json").read_text())
+    if found["model"] != model:
+        raise RuntimeError(f"{folder} holds {found['model']}: give another folder")
+    return Prepared(folder=folder, **found)
+
+
+def _run(*words: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"{words[0]} failed: {(done.stderr or done.stdout).strip()[-2000:]}")
+    return done.stdout
+
+
+def main() -> None:
+    """Fill the folder."""
+    folder, model = Path(sys.argv[1]), sys.argv[2]
+    (folder / "pictures").mkdir(parents=True, exist_ok=True)
+    written = write(folder / "pictures")
+    _save_keras(folder, model)
+    notes = _publish(folder, model)
+    recipe_input, recipe_output = _signature(folder)
+    prepared = {
+        "model": model,
+        "pictures": {size.name: _judged(folder, written[size.name]) for size in SIZES},
+        "recipe_input": recipe_input,
+        "recipe_output": recipe_output,
+        "export_seconds": notes[0],
+        "notes": notes[1:],
+    }
+    (folder / "prepared.json").write_text(json.dumps(prepared))
+
+
+def _save_keras(folder: Path, model: str) -> None:
+    """The network, and its export with variables."""
+    import keras  # noqa: PLC0415 - heavy
+
+    from bench.race.weights import save_network  # noqa: PLC0415 - as above
+
+    save_network(model, folder / "network.keras")
+    network = keras.models.load_model(folder / "network.keras")
+    network.export(str(folder / "recipe" / NAME / "1"), verbose=False)
+
+
+def _publish(folder: Path, model: str) -> list[Any]:
+    """Through the gate, with the second engine's files if this exporter writes them; int8, too."""
+    words = [
+        "exporter", "export", "--keras", str(folder / "network.keras"), "--name", NAME,
+        "--base-path", str(folder / "models"), "--preprocess", _EXPORTED_AS[model],
+        "--golden-dir", str(folder / "pictures"),
+    ]  # fmt: skip
+    import time  # noqa: PLC0415 - one use
+
+    started = time.monotonic()
+    _run(*words, *_openvino_options(folder))
+    return [round(time.monotonic() - started, 1)]
+
+
+def _openvino_options(folder: Path) -> list[str]:
+    helped = _run("exporter", "export", "--help")
+    return ["--openvino", "auto"] if "--openvino " in helped else []
+
+
+def _signature(folder: Path) -> tuple[str, str]:
+    """The names of the recipe's input and output."""
+    import tensorflow as tf  # noqa: PLC0415 - heavy
+
+    loaded = tf.saved_model.load(str(folder / "recipe" / NAME / "1"))
+    signature = loaded.signatures["serving_default"]
+    (given,) = signature.structured_input_signature[1]
+    (answered,) = signature.structured_outputs
+    return str(given), str(answered)
+
+
+def _judged(folder: Path, pictures: list[tuple[str, int]]) -> list[dict[str, Any]]:
+    """Which classes are right: the published graph's, on the gateway's pixels, in this process."""
+    import tensorflow as tf  # noqa: PLC0415 - heavy
+
+    from contract.image_spec import ImageSpec  # noqa: PLC0415 - as above
+    from contract.pixels import decode  # noqa: PLC0415 - as above
+
+    loaded = tf.saved_model.load(str(folder / "models" / NAME / "1"))
+    spec = ImageSpec(height=224, width=224)
+    judged = []
+    for name, _ in pictures:
+        data = (folder / "pictures" / name).read_bytes()
+        images = tf.constant(decode(data, spec)[np.newaxis])
+        answer = loaded.signatures["serving_default"](images=images)["probabilities"].numpy()[0]
+        right = np.flatnonzero(answer >= _TIE * answer.max())
+        judged.append({"file": name, "right": right.tolist(), "bytes": len(data)})
+    return judged
+
+
+if __name__ == "__main__":
+    main()
