@@ -1,4 +1,4 @@
-"""Distinct JPEGs of three sizes, cut out of photographs that ship with scikit-image and scikit-learn.
+"""Distinct JPEGs of three sizes, of photographs that ship with scikit-image and scikit-learn.
 
 All crops of one photograph show one thing, so it is known what a network that was fitted to the
 photographs has to answer.

@@ -1,7 +1,7 @@
 """Everything that the race runs on, in a folder: pictures, one network, and what it publishes.
 
     FOLDER/network.keras            for Keras
-    FOLDER/models/NAME/1/           published by the exporter: frozen, five signatures, OpenVINO's files
+    FOLDER/models/NAME/1/           published by the exporter: frozen, OpenVINO's files
     FOLDER/recipe/NAME/1/           `model.export()`, with variables: TensorFlow Serving's tutorial
     FOLDER/pictures/*.jpg
     FOLDER/prepared.json            which classes are right for each picture, and names
@@ -128,11 +128,11 @@ def _publish(folder: Path, model: str) -> list[Any]:
     import time  # noqa: PLC0415 - one use
 
     started = time.monotonic()
-    _run(*words, *_openvino_options(folder))
+    _run(*words, *_openvino_options())
     return [round(time.monotonic() - started, 1)]
 
 
-def _openvino_options(folder: Path) -> list[str]:
+def _openvino_options() -> list[str]:
     helped = _run("exporter", "export", "--help")
     return ["--openvino", "auto"] if "--openvino " in helped else []
 

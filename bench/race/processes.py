@@ -1,4 +1,4 @@
-"""Servers as process groups: started, stopped for a while so that they cost nothing, ended whole."""
+"""Servers as process groups: started, stopped so that they cost nothing, ended whole."""
 
 from __future__ import annotations
 
@@ -36,6 +36,8 @@ class Group:
 
     def __init__(self, role: str, command: Sequence[str], log: Path, **environment: str) -> None:
         self.role = role
+        self.is_whole = False
+        """Whether the children of a gateway are gateways, too, and not what decodes for it."""
         self.command = list(command)
         self.log = log
         with log.open("wb") as output:
@@ -71,7 +73,7 @@ class Group:
     def cpu_seconds(self) -> dict[str, float]:
         """CPU that was used by role; what a gateway's children use is decoding."""
         own, children = self._split(lambda each: sum(each.cpu_times()[:2]))
-        if self.role == "gateway" and children:
+        if self.role == "gateway" and not self.is_whole:
             return {"gateway": own, "decode workers": children}
         return {self.role: own + children}
 
@@ -112,13 +114,13 @@ class Groups:
     """
 
     def __init__(self, logs: Path) -> None:
-        self._logs = logs
-        self._logs.mkdir(parents=True, exist_ok=True)
+        self.logs = logs
+        self.logs.mkdir(parents=True, exist_ok=True)
         self.all: list[Group] = []
 
     def start(self, name: str, command: Sequence[str], **environment: str) -> Group:
         """Start one; `sightserve.serve.stack.start` calls it, too."""
-        log = self._logs / f"{name.replace(' ', '-')}-{len(self.all)}.log"
+        log = self.logs / f"{name.replace(' ', '-')}-{len(self.all)}.log"
         group = Group(name, command, log, **environment)
         self.all.append(group)
         return group

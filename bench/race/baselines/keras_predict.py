@@ -16,9 +16,7 @@ from bench.race.baselines.answers import SIDE, answer_of, pixels_of
 
 app = FastAPI()
 model = keras.models.load_model(os.environ["RACE_KERAS_FILE"])
-preprocess_input = getattr(
-    keras.applications, os.environ["RACE_PREPROCESSING"]
-).preprocess_input
+preprocess_input = getattr(keras.applications, os.environ["RACE_PREPROCESSING"]).preprocess_input
 model.predict(np.zeros((1, SIDE, SIDE, 3), np.float32), verbose=0)
 
 
