@@ -67,8 +67,10 @@ class Network:
         request = self._take(timeout_seconds)
         try:
             for index, array in enumerate(inputs):
-                tensor = ov.Tensor(np.ascontiguousarray(array), shared_memory=True)
-                request.set_input_tensor(index, tensor)
+                # Copied: what a request has sent is read-only, which OpenVINO does not share.
+                tensor = request.get_input_tensor(index)
+                tensor.shape = array.shape
+                np.copyto(tensor.data, array)
             request.start_async()
             _wait(request, deadline)
             count = len(self._compiled.outputs)

@@ -30,12 +30,12 @@ def unpack(strings: Array, spec: ImageSpec) -> Array:
     shape = (spec.height, spec.width, 3)
     size = spec.height * spec.width * 3
     sizes = [len(each) for each in strings.tolist()]
-    for number, found in enumerate(sizes):
-        if found != sizes[-1]:
-            raise invalid_argument(
-                "DecodeRaw requires input strings to all be the same size, but element "
-                f"{number} has size {found} != {sizes[-1]}"
-            )
+    if len(set(sizes)) > 1:
+        number = next(index for index, found in enumerate(sizes) if found != sizes[0])
+        raise invalid_argument(
+            "DecodeRaw requires input strings to all be the same size, but element "
+            f"{number} has size {sizes[0]} != {sizes[number]}"
+        )
     if any(found != size for found in sizes):
         raise invalid_argument(
             f"Input to reshape is a tensor with {sum(sizes)} values, but the requested shape has "
