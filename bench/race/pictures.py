@@ -91,6 +91,14 @@ def jpeg(crop: Crop, size: Size) -> bytes:
     return best
 
 
+def write_calibration(folder: Path) -> None:
+    """Other crops, for int8: none of them takes part in the race."""
+    folder.mkdir(parents=True, exist_ok=True)
+    size = Size("calibration", 320, 240, 192, 25_000)
+    for index, crop in enumerate(crops(size.count, seed=9)):
+        (folder / f"{index:03}.jpg").write_bytes(jpeg(crop, size))
+
+
 def write(folder: Path) -> dict[str, list[tuple[str, int]]]:
     """All files; by size their names and which photograph each is of."""
     written: dict[str, list[tuple[str, int]]] = {}

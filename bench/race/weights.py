@@ -1,9 +1,9 @@
 """Random weights with a head that tells the photographs apart.
 
 Random networks give every photograph nearly the same answer, and rounding would decide which. So
-the statistics of the batch normalisations are taken from photographs (`bench.settled_weights`), and the
-last layer is fitted (ridge regression) to name the photograph that a crop is of: a wrong answer in
-the race is a wrong answer, and not noise. Speed does not depend on weights.
+the statistics of the batch normalisations are taken from photographs (`bench.settled_weights`), and
+the last layer is fitted (ridge regression) to name the photograph that a crop is of: a wrong answer
+in the race is a wrong answer, and not noise. Speed does not depend on weights.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ STALL = (5.0, 6.0)
 def stalling() -> Callable[[int], Awaitable[str]]:
     """A service that answers after 10 ms, but nobody between the fifth and the sixth second."""
 
-    async def ask(number: int) -> str:
+    async def ask(_: int) -> str:
         now = asyncio.get_running_loop().time()
         wait = STALL[1] - now if STALL[0] <= now < STALL[1] else 0.0
         await asyncio.sleep(wait + ANSWER_SECONDS)
@@ -45,7 +45,7 @@ def test_a_closed_loop_asks_a_stalled_service_less_and_hardly_sees_it():
 
 
 def test_what_waits_for_room_is_timed_from_when_it_was_due():
-    async def slow(number: int) -> str:
+    async def slow(_: int) -> str:
         await asyncio.sleep(10)
         return ""
 
@@ -55,7 +55,7 @@ def test_what_waits_for_room_is_timed_from_when_it_was_due():
 
 
 def test_a_closed_loop_counts_neither_warming_up_nor_what_comes_too_late():
-    async def ask(number: int) -> str:
+    async def ask(_: int) -> str:
         await asyncio.sleep(0.3)
         return ""
 
