@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.race.processes import ROOT
+from bench.race.processes import ROOT, StartError
 from sightserve.bench.bodies import Body
 from sightserve.bench.http import Target
 from sightserve.bench.load import event_loop
@@ -41,7 +41,7 @@ def measured(order: Order) -> dict[str, Any]:
     """Run it; what was seen, with `client_cpu_seconds`.
 
     Raises:
-        RuntimeError: the generator itself failed.
+        StartError: the generator itself failed.
     """
     with subprocess.Popen(
         [sys.executable, "-m", "bench.race.client"],
@@ -56,7 +56,7 @@ def measured(order: Order) -> dict[str, Any]:
         finally:
             child.kill()
     if child.returncode:
-        raise RuntimeError(f"the load generator failed: {errors.strip()[-500:]}")
+        raise StartError(f"the load generator failed: {errors.strip()[-500:]}")
     return dict(json.loads(output))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -68,6 +69,8 @@ class Race:
         try:
             yield
         finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)  # nobody may be left behind
             self._tell("ending all processes")
             for helper in self._helpers.values():
                 helper.end()
@@ -176,8 +179,8 @@ class Race:
     def _floor(self, engine: str) -> None:
         helper = self._helper(f"floor {engine}", "bench.race.floor", engine)
         if helper is not None:
-            chosen = helper.ask(do="choose", seconds=self._options.seconds / 3)
-            self._batches[engine] = chosen["batch"]
+            chosen = self._ask(f"floor {engine}", do="choose", seconds=self._options.seconds / 3)
+            self._batches[engine] = chosen.get("batch", 1)
 
     # --- measuring -------------------------------------------------------------------------------
 
@@ -221,9 +224,10 @@ class Race:
         seconds = self._options.seconds
         for engine, batch in self._batches.items():
             self._tell(f"round {number + 1}: floor, {engine}")
-            helper = self._helpers[f"floor {engine}"]
-            decoding = helper.ask(do="decode", seconds=seconds)
-            model = helper.ask(do="model", batch=batch, seconds=seconds)
+            decoding = self._ask(f"floor {engine}", do="decode", seconds=seconds)
+            model = self._ask(f"floor {engine}", do="model", batch=batch, seconds=seconds)
+            if not decoding or not model:
+                continue
             self.floors.append({
                 "engine": engine, "round": number, "batch": batch,
                 "decode_ms": decoding["cpu_ms"], "model_ms": model["cpu_ms"],
@@ -231,19 +235,29 @@ class Race:
             })  # fmt: skip
 
     def _ask_direct(self, runner: Runner, number: int, **order: Any) -> None:
-        helper = self._helpers.get(f"direct {runner.contender.key}")
-        if helper is None:
-            return
         self._tell(f"round {number + 1}: direct calls, {runner.contender.title}")
         runner.service.groups.resume()
         try:
-            seen = helper.ask(seconds=self._options.seconds, **order)
+            name = f"direct {runner.contender.key}"
+            seen = self._ask(name, seconds=self._options.seconds, **order)
         finally:
             runner.service.groups.suspend()
+        if not seen:
+            return
         self.directs.append({
             "contender": runner.contender.key, "round": number,
             "load": order.get("load"), "do": order["do"], **seen,
         })  # fmt: skip
+
+    def _ask(self, name: str, **order: Any) -> dict[str, Any]:
+        """A helper's answer; empty where there is none, or where it has ended."""
+        helper = self._helpers.get(name)
+        try:
+            return helper.ask(**order) if helper else {}
+        except StartError as error:
+            self._tell(f"{name} is left out: {error}")
+            self._helpers.pop(name).end()
+            return {}
 
     def _open_loops(self) -> None:
         seconds = _OPEN_LONGER * self._options.seconds
