@@ -69,8 +69,14 @@ def _write(race: Race, chosen: options.Options, where: dict[str, Any], seconds: 
     results["runs"][chosen.model] = run
     chosen.output.parent.mkdir(parents=True, exist_ok=True)
     chosen.output.write_text(json.dumps(results, indent=1) + "\n")
-    table.show(run, Console(highlight=False))
+    table.show(run, _wide())
     _console.print(f"written: {chosen.output}; the page: python -m bench.race.page")
+
+
+def _wide() -> Console:
+    """Tables do not fit into 80 columns, which is what a pipe has."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=160)
 
 
 def _telling(stack: ExitStack) -> Any:

@@ -21,6 +21,7 @@ from sightserve.serve.targets import Target
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 _BASELINES = "bench.race.baselines"
+_PATIENCE_SECONDS = "10"
 _UNKNOWN_FLAG = "this model server has no --engine"
 
 Setting = Mapping[str, str]
@@ -46,6 +47,8 @@ class Contender:
 
     key: str
     title: str
+    what: str
+    """More about it, for the page."""
     start: Start
     body: Body = "raw"
     settings: Sequence[Setting] = field(default_factory=lambda: [{}])
@@ -62,30 +65,34 @@ def contenders(prepared: Prepared) -> list[Contender]:
     workers = [{"workers": str(each)} for each in dict.fromkeys((CORES, 1))]
     return [
         Contender(
-            "ours-grpc", "Sightserve, TensorFlow engine, gRPC", _ours(), is_ours=True,
-            packages=["tensorflow"],
+            "ours-grpc", "Sightserve, TensorFlow, gRPC", "as `make run` starts it", _ours(),
+            packages=["tensorflow"], is_ours=True,
         ),
         *_second_engine(prepared),
         Contender(
-            "ours-rest", "Sightserve, TensorFlow engine, REST", _ours(scheme="http"), is_ours=True,
-            packages=["tensorflow"],
+            "ours-rest", "Sightserve, TensorFlow, REST",
+            "`GATEWAY_MODEL_SERVER_URL=http://…`", _ours(scheme="http"),
+            packages=["tensorflow"], is_ours=True,
         ),
         Contender(
-            "grpc-recipe", "FastAPI, a gRPC call per picture, TensorFlow Serving's batching",
-            _grpc_recipe, settings=workers,
+            "grpc-recipe", "TensorFlow Serving's recipe",
+            "FastAPI, one gRPC call per picture, batching in the model server, a SavedModel with "
+            "variables", _grpc_recipe, settings=workers,
             packages=["fastapi", "uvicorn", "grpcio", "tensorflow-serving-api"],
         ),
         Contender(
-            "litserve", "LitServe, batching, the same frozen graph", _litserve, body="json",
-            settings=_litserve_settings(), packages=["litserve", "tensorflow"],
+            "litserve", "LitServe", "batching, the frozen graph that we serve", _litserve,
+            body="json", settings=_litserve_settings(), packages=["litserve", "tensorflow"],
         ),
         Contender(
-            "json-lists", "FastAPI, requests, lists of numbers as JSON", _json_lists,
-            settings=workers, packages=["fastapi", "uvicorn", "requests"],
+            "json-lists", "FastAPI, JSON lists",
+            "`requests` and lists of numbers to the model server's REST API, a SavedModel with "
+            "variables", _json_lists, settings=workers, packages=["fastapi", "uvicorn", "requests"],
         ),
         Contender(
-            "keras-predict", "FastAPI, model.predict in process", _keras_predict,
-            settings=workers, packages=["fastapi", "uvicorn", "keras", "tensorflow"],
+            "keras-predict", "FastAPI, model.predict", "in one process, as Keras runs it",
+            _keras_predict, settings=workers,
+            packages=["fastapi", "uvicorn", "keras", "tensorflow"],
         ),
     ]  # fmt: skip
 
@@ -99,7 +106,8 @@ def _second_engine(prepared: Prepared) -> list[Contender]:
         is_missing = precision not in proven
         found.append(
             Contender(
-                f"openvino-{precision}", f"Sightserve, OpenVINO engine, {precision}",
+                f"openvino-{precision}", f"Sightserve, OpenVINO {precision}",
+                f"`--engine=openvino --openvino_precision={precision}`",
                 _ours(flags=("--engine=openvino", f"--openvino_precision={precision}")),
                 packages=["openvino"], is_ours=True,
                 skipped=why_not or (f"the version is not proven in {precision}" * is_missing),
@@ -107,7 +115,8 @@ def _second_engine(prepared: Prepared) -> list[Contender]:
         )  # fmt: skip
     found.append(
         Contender(
-            "ours-auto", "Sightserve, --engine=auto", _ours(flags=("--engine=auto",)),
+            "ours-auto", "Sightserve, --engine=auto", "what is fastest by its own measure",
+            _ours(flags=("--engine=auto",)),
             packages=["openvino", "tensorflow"], is_ours=True, skipped=why_not,
         )
     )  # fmt: skip
@@ -143,6 +152,8 @@ class _Changed:
 
     def start(self, name: str, command: list[str], **environment: str) -> None:
         """As `Processes.start`."""
+        if name == "gateway":
+            environment["GATEWAY_TARGET_QUEUE_SECONDS"] = _PATIENCE_SECONDS
         if name == "gateway" and self._scheme == "http":
             environment["GATEWAY_MODEL_SERVER_URL"] = f"http://127.0.0.1:{self._ports.rest}"
         if name == "model server":
@@ -154,7 +165,11 @@ class _Changed:
 
 
 def _ours(flags: Sequence[str] = (), scheme: str = "grpc") -> Start:
-    """What `sightserve serve` starts."""
+    """What `sightserve serve` starts, but it lets pictures wait as all others do.
+
+    By default the gateway refuses (429) what would wait longer than `GATEWAY_TARGET_QUEUE_SECONDS`,
+    and a refusal is a failure here.
+    """
 
     def start(prepared: Prepared, groups: Groups, _: Setting) -> Service:
         ports = Ports.of(0, 0, 0)
@@ -191,7 +206,10 @@ def _grpc_recipe(prepared: Prepared, groups: Groups, setting: Setting) -> Servic
         "max_batch_size { value: 64 }\nbatch_timeout_micros { value: 0 }\n"
         f"num_batch_threads {{ value: {CORES} }}\nmax_enqueued_batches {{ value: 1000 }}\n"
     )
-    flags = ["--enable_batching=true", f"--batching_parameters_file={config}"]
+    flags = [
+        "--enable_batching=true", f"--batching_parameters_file={config}",
+        "--grpc_max_threads=128",  # as many as ask at a time, or it refuses them
+    ]  # fmt: skip
     grpc = _recipe_server(prepared, groups, flags)[0]
     return _uvicorn(
         "grpc_recipe", groups, setting,

@@ -149,6 +149,7 @@ class Race:
         self.described.append({
             "key": contender.key,
             "title": contender.title,
+            "what": contender.what,
             "body": contender.body,
             "is_ours": contender.is_ours,
             "packages": list(contender.packages),
@@ -208,6 +209,7 @@ class Race:
 
     def _measure(self, runner: Runner, what: What) -> None:
         each = f"{what.load} % load" if what.load else f"{what.amount:.0f} clients"
+        each += f", {what.size}" * (what.phase == "sizes") + f", {what.body}" * bool(what.body)
         self._tell(f"{what.phase}, round {what.round + 1}: {runner.contender.title}, {each}")
         try:
             seen = measure(runner, self._prepared, what)

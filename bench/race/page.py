@@ -57,7 +57,8 @@ TF_SERVING_BINARY=/usr/bin/tensorflow_model_server make bench
 - **Added latency** is the gateway's at 70 % load, less that of one process that decodes and calls
   the same model server at the same rate.
 - Where a contender has settings, it was started with each, and the fastest was measured. Ours runs
-  as `make run` starts it.
+  as `make run` starts it, but lets pictures wait as the others do (`GATEWAY_TARGET_QUEUE_SECONDS`)
+  instead of refusing those that would wait too long.
 - What people would use instead are small files in `bench/race/baselines/`, written as the
   documentation of each library says.
 """
@@ -119,7 +120,7 @@ def _contenders(run: Run) -> str:
         found = [f"{name} {run['versions'][name]}" for name in each["packages"]
                  if name in run["versions"]]  # fmt: skip
         setting = ", ".join(f"{name} {value}" for name, value in each["setting"].items())
-        text = f"- **{each['title']}**"
+        text = f"- **{each['title']}**, {each['what']}"
         if each["skipped"]:
             parts.append(f"{text}: not here, {each['skipped']}.\n")
             continue

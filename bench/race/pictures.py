@@ -29,9 +29,9 @@ class Size:
 
 
 SIZES = (
-    Size("500x375", 500, 375, 96, 51_000),
-    Size("1280x960", 1280, 960, 24, 260_000),
-    Size("4000x3000", 4000, 3000, 8, 2_000_000),
+    Size("500x375", 500, 375, 144, 51_000),
+    Size("1280x960", 1280, 960, 36, 260_000),
+    Size("4000x3000", 4000, 3000, 9, 2_000_000),
 )
 
 
@@ -78,7 +78,7 @@ def jpeg(crop: Crop, size: Size) -> bytes:
     image = Image.fromarray(crop.pixels).resize((size.width, size.height), Image.Resampling.BICUBIC)
     grain = np.random.default_rng(crop.pixels.size).normal(0, 4, (size.height, size.width, 1))
     image = Image.fromarray(np.clip(np.asarray(image) + grain, 0, 255).astype(np.uint8))
-    low, high, best = 30, 95, b""
+    low, high, best = 40, 95, b""
     while low <= high:
         quality = (low + high) // 2
         buffer = BytesIO()

@@ -4,7 +4,7 @@
     FOLDER/models/NAME/1/           published by the exporter: frozen, OpenVINO's files
     FOLDER/recipe/NAME/1/           `model.export()`, with variables: TensorFlow Serving's tutorial
     FOLDER/pictures/*.jpg
-    FOLDER/prepared.json            which classes are right for each picture, and names
+    FOLDER/prepared.json            which class is right for each picture, and names
 
 A process of its own (`python -m bench.race.prepare FOLDER MODEL`): the race itself stays small.
 """
@@ -21,14 +21,17 @@ from typing import Any
 
 import numpy as np
 
+from bench.race.baselines.answers import SIDE, pixels_of
 from bench.race.pictures import SIZES, write, write_calibration
 from bench.race.processes import ROOT
+from contract.image_spec import ImageSpec
+from contract.pixels import decode
 
 NAME = "classifier"
 PREPROCESSING = {"MobileNetV2": "mobilenet_v2", "ResNet50": "resnet50"}
 _EXPORTED_AS = {"MobileNetV2": "tf", "ResNet50": "caffe"}
-_TIE = 0.5
-"""A class of at least this part of the highest probability is right, too."""
+_CLEAR = 0.3
+"""The most that the second probability may be of the first."""
 
 
 @dataclass(frozen=True)
@@ -147,22 +150,34 @@ def _signature(folder: Path) -> tuple[str, str]:
 
 
 def _judged(folder: Path, pictures: list[tuple[str, int]]) -> list[dict[str, Any]]:
-    """Which classes are right: the published graph's, on the gateway's pixels, in this process."""
+    """The right class of each picture: the published graph's, in this process.
+
+    Pictures are left out whose class is no clear one, or another one with Pillow's decoding than
+    with the gateway's (which skips what no pixel of the result needs).
+    """
     import tensorflow as tf  # noqa: PLC0415 - heavy
 
-    from contract.image_spec import ImageSpec  # noqa: PLC0415 - as above
-    from contract.pixels import decode  # noqa: PLC0415 - as above
-
     loaded = tf.saved_model.load(str(folder / "models" / NAME / "1"))
-    spec = ImageSpec(height=224, width=224)
     judged = []
     for name, _ in pictures:
         data = (folder / "pictures" / name).read_bytes()
-        images = tf.constant(decode(data, spec)[np.newaxis])
-        answer = loaded.signatures["serving_default"](images=images)["probabilities"].numpy()[0]
-        right = np.flatnonzero(answer >= _TIE * answer.max())
-        judged.append({"file": name, "right": right.tolist(), "bytes": len(data)})
+        pixels = [decode(data, ImageSpec(height=SIDE, width=SIDE)), pixels_of(data)]
+        answers = [
+            loaded.signatures["serving_default"](images=tf.constant(each[np.newaxis]))
+            for each in pixels
+        ]
+        right = [_clear(each["probabilities"].numpy()[0]) for each in answers]
+        if right[0] == right[1] and right[0] is not None:
+            judged.append({"file": name, "right": [right[0]], "bytes": len(data)})
+    if not judged:
+        raise RuntimeError("no picture has a clear answer")
     return judged
+
+
+def _clear(probabilities: np.ndarray) -> int | None:
+    """The first class, if it is far before the second."""
+    second, first = np.argsort(probabilities)[-2:]
+    return int(first) if probabilities[second] <= _CLEAR * probabilities[first] else None
 
 
 if __name__ == "__main__":

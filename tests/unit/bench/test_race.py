@@ -66,14 +66,16 @@ def run():
         "contenders": [
             *(
                 {
-                    "key": key, "title": f"title of {key}", "body": "raw", "skipped": "",
+                    "key": key, "title": f"title of {key}", "what": "more",
+                    "body": "raw", "skipped": "",
                     "is_ours": "ours" in key or "openvino" in key, "packages": ["litserve"],
                     "setting": {"workers": "2"}, "tried": [{}, {}], "commands": [],
                 }
                 for key in CONTENDERS
             ),
             {
-                "key": "openvino-int8", "title": "int8", "body": "raw", "is_ours": True,
+                "key": "openvino-int8", "title": "int8", "what": "x", "body": "raw",
+                "is_ours": True,
                 "skipped": "not proven in int8", "packages": [], "setting": {}, "tried": [],
                 "commands": [],
             },
@@ -161,7 +163,7 @@ def test_the_page_says_ratios_first_then_where_and_with_what(run):
         "## MobileNetV2", "2 cores of CPU | of a kind", "| to LitServe, its best setting | 2.00 |",
         "pictures/race-mobilenetv2-throughput.png", "### Requests per second, by clients",
         "### Latency in ms", "### The floor", "### Who took part", "litserve 0.2.19; workers 2",
-        "**int8**: not here, not proven in int8.", "## How it is measured",
+        "**int8**, x: not here, not proven in int8.", "## How it is measured",
     ]  # fmt: skip
     places = [text.index(each) for each in order]
     assert places == sorted(places)
