@@ -79,14 +79,9 @@ def test_settled_logits_differ_from_image_to_image():
 
     keras.utils.set_random_seed(1)
     layers = keras.layers
-    model = keras.Sequential(
-        [
-            layers.Input((SIDE, SIDE, 3)),
-            layers.Conv2D(16, 3, activation="relu"),
-            layers.GlobalAveragePooling2D(),
-            layers.Dense(CLASSES, activation="softmax"),
-        ]
-    )
+    pixels = layers.Input((SIDE, SIDE, 3))
+    features = layers.GlobalAveragePooling2D()(layers.Conv2D(16, 3, activation="relu")(pixels))
+    model = keras.Model(pixels, layers.Dense(CLASSES, activation="softmax")(features))
     images = crops(16, SIDE, SIDE, seed=1).astype(np.float32) / 255
     settle_logits(model, images, 8)
     answers = model.predict(images, verbose=0)
