@@ -41,7 +41,7 @@ from exporter.measure import machine
 from tests.support.processes import ROOT, Process, python_module
 
 RESULTS: Final = ROOT / "bench" / "results" / "engine_applications.json"
-LOOK_SECONDS: Final = 0.5  # between two looks at memory; oftener would take CPU time from the race
+LOOK_SECONDS: Final = 1.0  # between two looks at memory; oftener would take CPU time from the race
 
 
 def main() -> None:

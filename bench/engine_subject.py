@@ -23,7 +23,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from bench.settled_weights import settle
-from exporter.batches import images_at_once
+from exporter.batches import ask_in_batches, images_at_once
 from tests.support.pictures import photographs
 
 Pixels = npt.NDArray[np.uint8]
@@ -82,8 +82,7 @@ def build(name: str, directory: Path, count: int, *, with_bfloat16: bool) -> Sub
     import keras  # noqa: PLC0415 - only in the process that needs it
 
     from exporter.graph.freeze import freeze, trace  # noqa: PLC0415 - as above
-    from exporter.graph.scorer import make_scorer  # noqa: PLC0415 - as above
-    from exporter.sources.keras_file import from_keras  # noqa: PLC0415 - as above
+    from exporter.sources import preprocess  # noqa: PLC0415 - as above
     from exporter.sources.known_applications import find_application  # noqa: PLC0415 - as above
 
     keras.utils.set_random_seed(1)
@@ -91,27 +90,18 @@ def build(name: str, directory: Path, count: int, *, with_bfloat16: bool) -> Sub
     model = application.construct(weights=None)
     height, width = (side or _USUAL_SIDE for side in model.input_shape[1:3])
     settle_on_photographs(model, application.preprocess_input, count, height, width)
-    network = from_keras(
-        model,
-        _source(name),
-        preprocess_input=application.preprocess_input,
-        mode=application.preprocess,
-    )
     pixels = crops(count, height, width, _MEASURED_SEED)
-    scorer = make_scorer(network, pixels[:2])
-    concrete, weight_bytes = trace(scorer.score, height=height, width=width)
+
+    def score(images: Any) -> Any:
+        return model(preprocess.in_graph(application.preprocess, images), training=False)
+
+    concrete, weight_bytes = trace(score, height=height, width=width)
     frozen = freeze(concrete, weight_bytes, "always")
     assert frozen is not None, "`always` gives one or raises"  # noqa: S101 - a slip of ours
     graph = directory / "frozen.pb"
     graph.write_bytes(frozen.take().SerializeToString())
     subject = Subject(graph, frozen.input_name, frozen.output_name, pixels)
-    return _with_bfloat16(subject, scorer.score) if with_bfloat16 else subject
-
-
-def _source(name: str) -> Any:
-    from contract.card import Source  # noqa: PLC0415 - as above
-
-    return Source(kind="application", name=name, weights="none", weights_sha256="0" * 64)
+    return _with_bfloat16(subject, score) if with_bfloat16 else subject
 
 
 def _with_bfloat16(subject: Subject, score: Any) -> Subject:
@@ -150,7 +140,8 @@ def settle_logits(model: Any, images: npt.NDArray[np.float32], batch_size: int) 
 
     last = next(layer for layer in reversed(model.layers) if hasattr(layer, "kernel"))
     activation, last.activation = last.activation, keras.activations.linear
-    logits = keras.Model(model.input, last.output).predict(images, batch_size=batch_size, verbose=0)
+    ending = keras.Model(model.input, last.output)
+    logits = ask_in_batches(lambda batch: np.asarray(ending(batch)), images, batch_size)
     last.activation = activation
     logits = logits.reshape(len(images), -1)
     factor = LOGITS_DEVIATION / logits.std(axis=0)
