@@ -102,7 +102,7 @@ def summary(results: Results, measured: Results) -> str:
     refused = sum(each.get("outcome") == NOT_CONVERTED for each in results.values())
     counts = (
         f"{len(measured)} of {tried} applications that were tried are converted and measured, "
-        f"{refused} are not converted; {len(results) - tried} were not tried."
+        f"{refused} not converted, {len(results) - tried} not tried."
     )
     lines = [counts]
     if measured:
@@ -129,17 +129,20 @@ def _line(kind: str, measured: Results) -> str:
     speeds = " and ".join(_speeds(kind, size, measured) for size in BATCH_SIZES)
     return (
         f"- **{_PRECISIONS[kind]}**: {same} of {images} answers name the same class; the largest "
-        f"difference of a probability is {max(each['difference'] for each in engines):.1e}. Images "
-        f"per second / TensorFlow's: {speeds}."
+        f"difference of a probability is {max(each['difference'] for each in engines):.1e}. "
+        f"Against TensorFlow in float32: {speeds}."
     )
 
 
 def _speeds(kind: str, size: int, measured: Results) -> str:
-    ratios = {name: ratio(each, kind, size, _RATE) for name, each in measured.items()}
-    slowest = min(ratios, key=ratios.__getitem__)
+    """Geometric means, and the application that gains least, by time of CPU: that is steadier."""
+    rates = [ratio(each, kind, size, _RATE) for each in measured.values()]
+    cpu = {name: 1 / ratio(each, kind, size, _CPU) for name, each in measured.items()}
+    last = min(cpu, key=cpu.__getitem__)
     return (
-        f"{statistics.geometric_mean(ratios.values()):.2f} at batch {size} (geometric mean; the "
-        f"lowest is {slowest}'s {ratios[slowest]:.2f})"
+        f"at batch {size} {statistics.geometric_mean(rates):.2f} times the images per second and "
+        f"{statistics.geometric_mean(cpu.values()):.2f} times those per second of CPU "
+        f"({last}: {cpu[last]:.2f}, the lowest)"
     )
 
 
@@ -156,8 +159,17 @@ def machines(measured: Results) -> str:
     load = statistics.median(each["load_average"] for each in described)
     return (
         f"Measured {' to '.join(dict.fromkeys([days[0], days[-1]]))} on {'; '.join(sorted(names))} "
-        f"({', '.join(sorted(versions))}). The load average before an application began was "
-        f"{load:.1f} in the median, and what others do on a machine moves its ratios.\n"
+        f"({', '.join(sorted(versions))}). The load average when an application began was "
+        f"{load:.1f} in the median{_warning(load, described[0]['cores'])}.\n"
+    )
+
+
+def _warning(load: float, cores: int) -> str:
+    if load < cores:
+        return ""
+    return (
+        ": others worked on the machine, so images per second are hardly more than noise; read the "
+        "ratios by time of CPU"
     )
 
 
@@ -234,14 +246,16 @@ def bfloat16_row(name: str, result: Result) -> list[str]:
 
 def unmeasured(results: Results) -> str:
     """Those that have no figures, and the words that the converter or the engine left."""
-    lines = []
-    for name, result in results.items():
-        outcome = result.get("outcome", "not tried")
-        if outcome != MEASURED:
-            words = " ".join(result.get("words", "").split())
-            lines.append(f"- **{name}** ({megabytes(result['weights_bytes'])} MB): {outcome}")
-            lines[-1] += f": `{words:.300}`" if words else ""
-    return "\n".join(lines)
+    tried = {name: each for name, each in results.items() if "outcome" in each}
+    lines = [_line_without(*item) for item in tried.items() if item[1]["outcome"] != MEASURED]
+    open_names = ", ".join(sorted(results.keys() - tried.keys()))
+    return "\n".join([*lines, *([f"- Not tried yet: {open_names}"] if open_names else [])])
+
+
+def _line_without(name: str, result: Result) -> str:
+    words = " ".join(result.get("words", "").split())
+    told = f": `{words:.300}`" if words else ""
+    return f"- **{name}** ({megabytes(result['weights_bytes'])} MB): {result['outcome']}{told}"
 
 
 def megabytes(size_bytes: int) -> str:

@@ -25,7 +25,7 @@ def engine(rates, cpu, **more):
         "load_seconds": 1.04,
         "memory_bytes": 200_000_000,
         "batch_difference": 2e-7,
-        "batches": {"1": figures, "8": figures},
+        "batches": {"1": figures, "8": dict(figures)},
         **more,
     }
 
@@ -90,18 +90,23 @@ def test_the_summary_counts_what_the_results_say():
     slower["engines"]["openvino_f32"]["batches"]["8"]["images_per_second"] = [50, 25, 5]
     text = content({"A": MEASURED, "B": slower, "C": REFUSED, "D": {"weights_bytes": 9}})
     assert "2 of 3 applications that were tried are converted and measured" in text
-    assert "1 are not converted; 1 were not tried" in text
+    assert "1 not converted, 1 not tried" in text
     assert "**bf16**: 56 of 64 answers name the same class" in text
-    assert "1.00 at batch 8 (geometric mean; the lowest is B's 0.50)" in text
+    assert "at batch 1 2.00 times the images per second and 2.00 times those per second" in text
+    assert "at batch 8 1.00 times the images per second" in text
+    assert "(A: 2.00, the lowest)" in text
     assert "f32 / TensorFlow: 0.25 in the median" in text
     assert "A Processor, 2 cores that multiply bfloat16" in text
     assert "2026-11-30 on" in text
+    assert "noise" not in text
+    busy = {**MACHINE, "load_average": 9.0}
+    assert "noise" in content({"A": {**MEASURED, "machine": busy}})
 
 
 def test_what_has_no_figures_is_told_in_the_converters_words():
     text = content({"Odd": REFUSED, "Open": {"weights_bytes": 9_000_000}})
     assert "- **Odd** (5 MB): not converted: `No translator for SomeOp`" in text
-    assert "- **Open** (9 MB): not tried" in text
+    assert "- Not tried yet: Open" in text
     assert "Without figures" not in content({"A": MEASURED})
 
 
