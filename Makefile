@@ -78,6 +78,7 @@ lint: $(VENV)/.dev ## Check style, types, layers, dependencies and generated fil
 	$(BIN)/python scripts/generate_configuration.py --check
 	$(BIN)/python scripts/generate_signatures.py --check
 	$(BIN)/python scripts/generate_reference.py --check
+	$(BIN)/python scripts/generate_engines.py --check
 	$(MAKE) --no-print-directory docs
 
 format: $(VENV)/.dev ## Format the code
