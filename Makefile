@@ -31,7 +31,7 @@ ARGS ?=
 COVERAGE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo torch test test-docker test-images lint format lock docs screenshots clean
+.PHONY: help run demo torch test test-docker test-images bench lint format lock docs screenshots clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
@@ -57,6 +57,9 @@ test-docker: $(VENV)/.dev ## Build the images and test them on a Docker engine; 
 test-images: $(VENV)/.dev ## Build the images that test-docker tests, ahead of it
 	$(BIN)/python -m tests.docker.building
 
+bench: $(VENV)/.dev ## Race against what others would use, 20 minutes; ARGS="--quick", ARGS="--model ResNet50"
+	@$(BIN)/python -m bench.race $(ARGS)
+
 # Each extra declares what its packages import, and no more. (The embedded server is no REST client;
 # what a plain install brings, the client and the command, the servers do not use; arrays are the caller's, and `serve` is of the
 # extras.)
@@ -75,6 +78,7 @@ lint: $(VENV)/.dev ## Check style, types, layers, dependencies and generated fil
 	$(BIN)/python scripts/generate_configuration.py --check
 	$(BIN)/python scripts/generate_signatures.py --check
 	$(BIN)/python scripts/generate_reference.py --check
+	$(BIN)/python scripts/generate_engines.py --check
 	$(MAKE) --no-print-directory docs
 
 format: $(VENV)/.dev ## Format the code
