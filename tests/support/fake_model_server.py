@@ -85,6 +85,11 @@ class FakeModelServer:
         self.port = self._server.add_insecure_port(f"{host}:{port}")
         self._server.start()
 
+    def listen_at(self, socket_path: str) -> None:
+        """Answer on a UNIX socket as well, once started."""
+        assert self._server is not None
+        self._server.add_insecure_port(f"unix:{socket_path}")
+
     def stop(self) -> None:
         if self._server is not None:
             ended = self._server.stop(None)  # every call fails now, and only then
