@@ -113,7 +113,13 @@ def start(
             if prefix and protocol == "unix":
                 continue
             name = f"{prefix}{protocol}"
-            gateway = stack.gateway(urls[protocol], MODEL, folder / name, folder=tree)
+            gateway = stack.gateway(
+                urls[protocol],
+                MODEL,
+                folder / name,
+                folder=tree,
+                GATEWAY_TARGET_QUEUE_SECONDS="30",  # a busy machine must not make it refuse
+            )
             yield Subject(name, gateways.enter_context(gateway))
 
 

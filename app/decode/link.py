@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from app.decode.frames import ORDER, Order
 from app.decode.reports import Reported, ReportError, read_report
+from app.decode.shared import SharedMemory, new_memory
 
 _BUFFER_BYTES: Final = 1 << 18
 _SOCKET_BYTES: Final = 212_992
@@ -24,6 +26,9 @@ class Link:
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BYTES)
         ours.settimeout(0)
         self.number = number
+        self.memory = new_memory()
+        """The descriptor of memory that the worker is to share; None: there is none."""
+        self._shared = None if self.memory is None else SharedMemory(self.memory)
         self._socket = ours
         self._on_report = on_report
         self._loop = asyncio.get_running_loop()
@@ -37,8 +42,12 @@ class Link:
     def send_job(self, plan: bytes, data: bytes, granted_bytes: int) -> None:
         """Give the worker a file to decode; its row is part of the memory that is granted."""
         self._granted_bytes = granted_bytes
-        head = ORDER.pack(Order.JOB, len(plan), len(data), granted_bytes)
-        self._send([head, plan, data])
+        if self._shared is not None and self._shared.put_file(data):
+            head = ORDER.pack(Order.SHARED_JOB, len(plan), len(data), granted_bytes)
+            self._send([head, plan])
+        else:
+            head = ORDER.pack(Order.JOB, len(plan), len(data), granted_bytes)
+            self._send([head, plan, data])
 
     def grant(self, granted_bytes: int) -> None:
         """Let the worker take the memory that it asked for."""
@@ -54,6 +63,16 @@ class Link:
         self._stop_writing()
         self._loop.remove_reader(self._socket)
         self._socket.close()
+        self.hand_over()
+        if self._shared is not None:
+            self._shared.close()
+            self._shared = None
+
+    def hand_over(self) -> None:
+        """The worker has the memory by now, or never will: the descriptor is not needed here."""
+        if self.memory is not None:
+            os.close(self.memory)
+            self.memory = None
 
     def _send(self, parts: Sequence[bytes]) -> None:
         try:
@@ -103,7 +122,9 @@ class Link:
             self._received += arrived
             arrived = memoryview(self._received)
         try:
-            reported = read_report(arrived, most_row_bytes=self._granted_bytes)
+            reported = read_report(
+                arrived, most_row_bytes=self._granted_bytes, shared=self._shared
+            )
         except ReportError:
             self._loop.remove_reader(self._socket)
             self._on_report(self, None)

@@ -16,6 +16,7 @@ from app.decode.bounds import Bounds
 from app.decode.frames import ORDER, REPORT, Order, Report
 from app.decode.limits import MemoryLimit, limit_cpu
 from app.decode.plan import Plan, read_plan
+from app.decode.shared import SharedMemory
 from contract.decoding import decode_image
 from contract.image_errors import ImageError, ImageTooLargeError
 from contract.opening import Limits
@@ -35,11 +36,18 @@ class WithdrawnError(Exception):
 class Worker:
     """Serves one socket."""
 
-    def __init__(self, gateway: socket.socket, bounds: Bounds, memory: MemoryLimit) -> None:
+    def __init__(
+        self,
+        gateway: socket.socket,
+        bounds: Bounds,
+        memory: MemoryLimit,
+        shared: SharedMemory | None = None,
+    ) -> None:
         self._gateway = gateway
         self._bounds = bounds
         self._limits = Limits(max_pixels=bounds.max_pixels)
         self._memory = memory
+        self._shared = shared
         self._warnings: list[str] = []
         warnings.simplefilter("always")
         warnings.showwarning = self._note_warning
@@ -47,11 +55,15 @@ class Worker:
     def run(self) -> None:
         """Work until the gateway closes the socket, or memory ran out: then a new one is better."""
         while head := self._receive(ORDER.size):
-            _, plan_length, data_length, granted = ORDER.unpack(head)
+            order, plan_length, data_length, granted = ORDER.unpack(head)
             plan = read_plan(self._receive(plan_length))
             self._memory.allow(granted + _SLACK_BYTES)
             limit_cpu(self._bounds.cpu_seconds)
-            if not self._work(plan, self._receive(data_length), granted):
+            if order == Order.SHARED_JOB and self._shared is not None:
+                data = self._shared.file(data_length)
+            else:
+                data = self._receive(data_length)
+            if not self._work(plan, data, granted):
                 return
 
     def _work(self, plan: Plan, data: bytes, granted: int) -> bool:
@@ -121,6 +133,10 @@ class Worker:
         if self._warnings:
             facts["warnings"] = self._warnings[:_MOST_WARNINGS]
         text = json.dumps(facts).encode()
+        if row and self._shared is not None and self._shared.put_row(row):
+            shared_head = REPORT.pack(Report.SHARED_RESULT, len(text), len(row))
+            self._gateway.sendall(shared_head + text)
+            return
         head = REPORT.pack(report, len(text), len(row)) + text
         sent = self._gateway.sendmsg([head, row])  # in one go: the gateway wakes up once or twice
         if sent < len(head) + len(row):
