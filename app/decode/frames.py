@@ -1,12 +1,12 @@
 """What gateway, zygote and workers write to each other: fixed heads, then bytes of a known length.
 
     gateway ──JOB plan file──► worker ──RESULT facts row──► gateway
-              SHARED_JOB plan             SHARED_RESULT facts
+                                      ──SHARED_RESULT facts►
                                       ──REFUSED facts─────►
                                       ──PRICE─────────────► ──GRANT or WITHDRAW──►
     gateway ──SPAWN (with a socket), KILL, YIELD──► zygote ──STARTED, ENDED──► gateway
 
-What is shared lies in memory that both see (see `shared`): only its length is told.
+A shared row lies in memory that both see (see `shared`): only its length is told.
 
 Facts are JSON: the gateway reads them from a process that a hostile file may have taken over.
 """
@@ -24,7 +24,6 @@ class Order(IntEnum):
     JOB = 1
     GRANT = 2
     WITHDRAW = 3
-    SHARED_JOB = 4
 
 
 class Report(IntEnum):

@@ -42,12 +42,8 @@ class Link:
     def send_job(self, plan: bytes, data: bytes, granted_bytes: int) -> None:
         """Give the worker a file to decode; its row is part of the memory that is granted."""
         self._granted_bytes = granted_bytes
-        if self._shared is not None and self._shared.put_file(data):
-            head = ORDER.pack(Order.SHARED_JOB, len(plan), len(data), granted_bytes)
-            self._send([head, plan])
-        else:
-            head = ORDER.pack(Order.JOB, len(plan), len(data), granted_bytes)
-            self._send([head, plan, data])
+        head = ORDER.pack(Order.JOB, len(plan), len(data), granted_bytes)
+        self._send([head, plan, data])
 
     def grant(self, granted_bytes: int) -> None:
         """Let the worker take the memory that it asked for."""

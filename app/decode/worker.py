@@ -55,15 +55,11 @@ class Worker:
     def run(self) -> None:
         """Work until the gateway closes the socket, or memory ran out: then a new one is better."""
         while head := self._receive(ORDER.size):
-            order, plan_length, data_length, granted = ORDER.unpack(head)
+            _, plan_length, data_length, granted = ORDER.unpack(head)
             plan = read_plan(self._receive(plan_length))
             self._memory.allow(granted + _SLACK_BYTES)
             limit_cpu(self._bounds.cpu_seconds)
-            if order == Order.SHARED_JOB and self._shared is not None:
-                data = self._shared.file(data_length)
-            else:
-                data = self._receive(data_length)
-            if not self._work(plan, data, granted):
+            if not self._work(plan, self._receive(data_length), granted):
                 return
 
     def _work(self, plan: Plan, data: bytes, granted: int) -> bool:
