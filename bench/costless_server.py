@@ -11,7 +11,7 @@ from __future__ import annotations
 import signal
 import sys
 
-from tests.support.fake_model_server import FakeVersion, running_fake
+from tests.support.fake_model_server import FakeModelServer, FakeVersion
 from tests.support.fake_rest import rest_face
 
 MODEL = "demo"
@@ -24,10 +24,14 @@ def main() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     labels = [f"label-{index}" for index in range(1000)]
     version = FakeVersion(labels, int(side), k=5, item_seconds=float(milliseconds) / 1000)
-    with running_fake(demo={1: version}) as fake, rest_face(fake) as rest:
-        fake.listen_at(socket)
+    fake = FakeModelServer()
+    fake.models[MODEL] = {1: version}
+    fake.socket_path = socket
+    fake.start()
+    with rest_face(fake) as rest:
         print(fake.url, rest, sep="\n", flush=True)
         signal.sigwait({signal.SIGTERM})
+    fake.stop()
 
 
 if __name__ == "__main__":

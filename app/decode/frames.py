@@ -1,12 +1,9 @@
 """What gateway, zygote and workers write to each other: fixed heads, then bytes of a known length.
 
     gateway ──JOB plan file──► worker ──RESULT facts row──► gateway
-                                      ──SHARED_RESULT facts►
                                       ──REFUSED facts─────►
                                       ──PRICE─────────────► ──GRANT or WITHDRAW──►
     gateway ──SPAWN (with a socket), KILL, YIELD──► zygote ──STARTED, ENDED──► gateway
-
-A shared row lies in memory that both see (see `shared`): only its length is told.
 
 Facts are JSON: the gateway reads them from a process that a hostile file may have taken over.
 """
@@ -32,7 +29,6 @@ class Report(IntEnum):
     RESULT = 1
     REFUSED = 2
     PRICE = 3
-    SHARED_RESULT = 4
 
 
 class Command(IntEnum):

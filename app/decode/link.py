@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from app.decode.frames import ORDER, Order
 from app.decode.reports import Reported, ReportError, read_report
-from app.decode.shared import SharedMemory, new_memory
 
 _BUFFER_BYTES: Final = 1 << 18
 _SOCKET_BYTES: Final = 212_992
@@ -26,9 +24,6 @@ class Link:
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BYTES)
         ours.settimeout(0)
         self.number = number
-        self.memory = new_memory()
-        """The descriptor of memory that the worker is to share; None: there is none."""
-        self._shared = None if self.memory is None else SharedMemory(self.memory)
         self._socket = ours
         self._on_report = on_report
         self._loop = asyncio.get_running_loop()
@@ -59,16 +54,6 @@ class Link:
         self._stop_writing()
         self._loop.remove_reader(self._socket)
         self._socket.close()
-        self.hand_over()
-        if self._shared is not None:
-            self._shared.close()
-            self._shared = None
-
-    def hand_over(self) -> None:
-        """The worker has the memory by now, or never will: the descriptor is not needed here."""
-        if self.memory is not None:
-            os.close(self.memory)
-            self.memory = None
 
     def _send(self, parts: Sequence[bytes]) -> None:
         try:
@@ -118,9 +103,7 @@ class Link:
             self._received += arrived
             arrived = memoryview(self._received)
         try:
-            reported = read_report(
-                arrived, most_row_bytes=self._granted_bytes, shared=self._shared
-            )
+            reported = read_report(arrived, most_row_bytes=self._granted_bytes)
         except ReportError:
             self._loop.remove_reader(self._socket)
             self._on_report(self, None)

@@ -102,17 +102,13 @@ class Nursery:
         asyncio.get_running_loop().add_reader(ours, self._read)
         self._guardian.zygote_ready()
 
-    def spawn(self, number: int, theirs: socket.socket, memory: int | None) -> None:
-        """Have a worker forked that talks over this socket, which is closed here.
-
-        `memory` is the descriptor of what it shares, which stays the caller's; None: nothing.
-        """
+    def spawn(self, number: int, theirs: socket.socket) -> None:
+        """Have a worker forked that talks over this socket, which is closed here."""
         with theirs:
             if self._control is not None:
                 message = COMMAND.pack(Command.SPAWN, number)
                 with suppress(OSError):  # it is gone: `zygote_lost` follows
-                    descriptors = [theirs.fileno()] + ([] if memory is None else [memory])
-                    socket.send_fds(self._control, [message], descriptors)
+                    socket.send_fds(self._control, [message], [theirs.fileno()])
 
     def kill(self, number: int) -> None:
         """Kill a worker at once; `worker_ended` follows."""

@@ -14,7 +14,6 @@ from pydantic_core import from_json
 
 from app.decode.frames import REPORT, Report
 from app.decode.job import Decoded
-from app.decode.shared import SharedMemory
 
 _MOST_FACTS_BYTES: Final = 65_536
 _T = TypeVar("_T")
@@ -53,15 +52,8 @@ class Refusal:
 Reported = Price | Result | Refusal
 
 
-def read_report(
-    arrived: memoryview, *, most_row_bytes: int, shared: SharedMemory | None = None
-) -> Reported | None:
+def read_report(arrived: memoryview, *, most_row_bytes: int) -> Reported | None:
     """The report, once it is complete; a worker sends one and waits.
-
-    Args:
-        arrived: what has come through the socket.
-        most_row_bytes: the worker's memory holds no longer row.
-        shared: where it may lie instead.
 
     Raises:
         ReportError: it can not become one.
@@ -74,14 +66,11 @@ def read_report(
     if facts_length > _MOST_FACTS_BYTES or length > most_row_bytes:
         raise ReportError("it is too long")
     row_start = REPORT.size + facts_length
-    is_shared = kind == Report.SHARED_RESULT
-    if len(arrived) < row_start + (0 if is_shared else length):
+    if len(arrived) < row_start + length:
         return None
     facts = _facts(bytes(arrived[REPORT.size : row_start]))
     if kind == Report.RESULT:
         return _result(facts, bytes(arrived[row_start : row_start + length]))
-    if is_shared and shared is not None and (row := shared.row(length)) is not None:
-        return _result(facts, row)
     if kind == Report.REFUSED:
         return _refusal(facts)
     raise ReportError("there is no such report")

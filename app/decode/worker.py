@@ -16,7 +16,6 @@ from app.decode.bounds import Bounds
 from app.decode.frames import ORDER, REPORT, Order, Report
 from app.decode.limits import MemoryLimit, limit_cpu
 from app.decode.plan import Plan, read_plan
-from app.decode.shared import SharedMemory
 from contract.decoding import decode_image
 from contract.image_errors import ImageError, ImageTooLargeError
 from contract.opening import Limits
@@ -36,18 +35,11 @@ class WithdrawnError(Exception):
 class Worker:
     """Serves one socket."""
 
-    def __init__(
-        self,
-        gateway: socket.socket,
-        bounds: Bounds,
-        memory: MemoryLimit,
-        shared: SharedMemory | None = None,
-    ) -> None:
+    def __init__(self, gateway: socket.socket, bounds: Bounds, memory: MemoryLimit) -> None:
         self._gateway = gateway
         self._bounds = bounds
         self._limits = Limits(max_pixels=bounds.max_pixels)
         self._memory = memory
-        self._shared = shared
         self._warnings: list[str] = []
         warnings.simplefilter("always")
         warnings.showwarning = self._note_warning
@@ -129,10 +121,6 @@ class Worker:
         if self._warnings:
             facts["warnings"] = self._warnings[:_MOST_WARNINGS]
         text = json.dumps(facts).encode()
-        if row and self._shared is not None and self._shared.put_row(row):
-            shared_head = REPORT.pack(Report.SHARED_RESULT, len(text), len(row))
-            self._gateway.sendall(shared_head + text)
-            return
         head = REPORT.pack(report, len(text), len(row)) + text
         sent = self._gateway.sendmsg([head, row])  # in one go: the gateway wakes up once or twice
         if sent < len(head) + len(row):

@@ -184,7 +184,6 @@ class Workforce:
             link = Link(next(self._numbers), self._on_report)
             member = self.members[link.number] = Member(link)
             self.idle.append(member)
-            self._nursery.spawn(link.number, link.theirs, link.memory)
-            link.hand_over()
+            self._nursery.spawn(link.number, link.theirs)
         if self.idle:
             asyncio.get_running_loop().call_soon(self._on_idle)

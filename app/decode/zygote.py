@@ -28,7 +28,6 @@ from typing import Final
 from app.decode.bounds import Bounds
 from app.decode.frames import COMMAND, EVENT, Command, Event
 from app.decode.limits import MemoryLimit, confine, die_with_parent, tame_malloc
-from app.decode.shared import SharedMemory
 from app.decode.worker import Worker
 
 _PLUGINS: Final = ("Bmp", "Gif", "Jpeg", "Mpo", "Png", "Tiff", "WebP")
@@ -67,12 +66,12 @@ class Zygote:
         """Carry out one command; False when there will be no more."""
         message, descriptors = b"", list[int]()
         with suppress(ConnectionError):  # the gateway may have gone without reading our events
-            message, descriptors, _, _ = socket.recv_fds(self._control, COMMAND.size, 2)
+            message, descriptors, _, _ = socket.recv_fds(self._control, COMMAND.size, 1)
         if len(message) < COMMAND.size:
             return False
         command, number = COMMAND.unpack(message)
         if command == Command.SPAWN:
-            self._spawn(number, socket.socket(fileno=descriptors[0]), descriptors[1:])
+            self._spawn(number, socket.socket(fileno=descriptors[0]))
         elif (pid := self._pids.get(number)) is not None:
             if command == Command.KILL:
                 os.kill(pid, signal.SIGKILL)
@@ -86,27 +85,21 @@ class Zygote:
         for pid in self._pids.values():
             os.kill(pid, signal.SIGKILL)
 
-    def _spawn(self, number: int, gateway: socket.socket, memory: list[int]) -> None:
-        try:
-            self._fork(number, gateway, memory)
-        finally:
-            gateway.close()
-            for each in memory:
-                os.close(each)
-
-    def _fork(self, number: int, gateway: socket.socket, memory: list[int]) -> None:
+    def _spawn(self, number: int, gateway: socket.socket) -> None:
         parent = os.getpid()
         try:
             pid = os.fork()
         except OSError:  # no processes left, or no memory: perhaps later
+            gateway.close()
             self._tell(EVENT.pack(Event.ENDED, number, 1, 0, 0))
             return
         if pid == 0:
-            self._be_worker(parent, gateway, memory)
+            self._be_worker(parent, gateway)
+        gateway.close()
         self._pids[number] = pid
         self._tell(EVENT.pack(Event.STARTED, number, pid, 0, 0))
 
-    def _be_worker(self, parent: int, gateway: socket.socket, memory: list[int]) -> None:
+    def _be_worker(self, parent: int, gateway: socket.socket) -> None:
         """The child's life; it never returns."""
         status = 1
         try:
@@ -116,8 +109,7 @@ class Zygote:
             for each in (self._control, self._deaths, self._wakeup):
                 each.close()
             confine()
-            shared = SharedMemory(memory[0]) if memory else None
-            Worker(gateway, self._bounds, MemoryLimit(), shared).run()
+            Worker(gateway, self._bounds, MemoryLimit()).run()
             status = 0
         except (ConnectionError, MemoryError):
             status = 2  # the gateway is gone, or there was no memory left to say so
