@@ -95,8 +95,8 @@ def model_server(folder: Path, arguments: argparse.Namespace) -> Iterator[dict[s
         str(socket),
     )
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        grpc, rest = (process.stdout.readline().strip() for _ in range(2))
+        lines = iter(process.stdout or ())
+        grpc, rest = (next(lines).strip() for _ in range(2))
         try:
             yield {"grpc": grpc, "unix": f"grpc://unix:{socket}", "rest": rest}
         finally:

@@ -65,9 +65,7 @@ class TopK:
             self._check(values, classes)
             return [
                 ClassPrediction(index, label.decode(), self.ids[index], round(probability, _DIGITS))
-                for index, label, probability in zip(
-                    classes, labels.tolist(), values, strict=True
-                )
+                for index, label, probability in zip(classes, labels.tolist(), values, strict=True)
             ]
         except (LookupError, ValueError, TypeError, AttributeError) as error:
             raise ModelServerError(
