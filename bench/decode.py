@@ -2,7 +2,7 @@
 
     python -m bench.decode [--side 224] [--rounds 40]
 
-Decoders that are not installed are left out: `pip install simplejpeg pyvips[binary]
+Decoders that are not installed are left out: `pip install simplejpeg cykooz.resizer pyvips[binary]
 opencv-python-headless` brings those of docs/explanation/decoding-cost.md. CPU time, medians of
 rounds in which everybody has a turn; the distance to today's pixels is in levels of 255.
 """
@@ -68,6 +68,8 @@ def available() -> Iterator[tuple[str, Decoder]]:
         yield "simplejpeg, then Pillow", partial(with_simplejpeg, simplejpeg, enlarged=None)
         yield "simplejpeg by eighths, 2 x", partial(with_simplejpeg, simplejpeg, enlarged=2)
         yield "simplejpeg by eighths, 1 x", partial(with_simplejpeg, simplejpeg, enlarged=1)
+    if (resizer := found("cykooz_resizer")) is not None:
+        yield "Pillow, then cykooz.resizer", partial(with_resizer, resizer)
     if (cv2 := found("cv2")) is not None:
         yield "OpenCV, area", partial(with_opencv, cv2)
     if (pyvips := found("pyvips")) is not None:
@@ -122,6 +124,14 @@ def with_simplejpeg(library: Any, data: bytes, side: int, *, enlarged: int | Non
         least = {"min_height": enlarged * side, "min_width": enlarged * side}
     pixels = library.decode_jpeg(data, **least, min_factor=1)
     return _resized(Image.fromarray(pixels), side)
+
+
+def with_resizer(library: Any, data: bytes, side: int) -> Pixels:
+    """Pillow's picture, resized in its place in memory by SIMD instructions."""
+    image, small = _drafted(data, _ENLARGED * side), Image.new("RGB", (side, side))
+    algorithm = library.ResizeAlg.convolution(library.FilterType.bilinear)
+    library.Resizer().resize_pil(image, small, library.ResizeOptions(resize_alg=algorithm))
+    return np.asarray(small)
 
 
 def with_opencv(library: Any, data: bytes, side: int) -> Pixels:
