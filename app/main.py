@@ -31,6 +31,7 @@ from app.http.outcomes import Outcomes
 from app.http.ports import PortGuard
 from app.http.refusals import Refusals
 from app.http.services import Services
+from app.http.shortcut import ClassifyShortcut
 from app.log import get_logger
 from app.metrics.gateway import Metrics
 from app.settings.gateway import Settings
@@ -83,6 +84,7 @@ def create_app(settings: Settings) -> FastAPI:
         refusals=refusals,
         outcomes=outcomes,
     )
+    app.add_middleware(ClassifyShortcut)
     _guard(app, settings, callers, clock)
     app.add_middleware(
         Observe, metrics=metrics.http, log=get_logger(), tracing=tracing, outcomes=outcomes
