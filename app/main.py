@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
+from typing import Final
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -18,6 +19,7 @@ from app.access.keys import KeysError, KeysFile
 from app.access.limits import Limiter
 from app.classification import build_classification
 from app.classify.lag import LoopLag
+from app.classify.readiness import Readiness
 from app.errors import GatewayError
 from app.http import classify, docs, health, models, page, problems, stats
 from app.http.access import ClientGuard, Cors, HostGuard
@@ -35,11 +37,16 @@ from app.log import get_logger
 from app.metrics.gateway import Metrics
 from app.settings.gateway import Settings
 from app.tracing import Tracing
+from app.workers.member import Member
 from protocol.version import running_version
 
+_HEAD_START_SECONDS: Final = 5.0
+"""So long a worker that replaces another may take to get ready before it serves all the same."""
+_LOOK_SECONDS: Final = 0.1
 
-def create_app(settings: Settings) -> FastAPI:
-    """Build a gateway; connections open in its lifespan."""
+
+def create_app(settings: Settings, member: Member | None = None) -> FastAPI:
+    """Build a gateway, or one of several workers; connections open in its lifespan."""
     clock = time.monotonic
     metrics = Metrics(clock)
     lag = LoopLag()
@@ -48,6 +55,8 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await parts.start()
+        if member is not None and member.is_replacement:
+            await _get_ready(parts.readiness)
         lag_watch = asyncio.create_task(lag.watch())
         watch = asyncio.create_task(keys.watch(partial(_log_keys, keys))) if keys else None
         try:
@@ -82,12 +91,23 @@ def create_app(settings: Settings) -> FastAPI:
         gate=OverloadGate(parts.admission.verdict, refusals, callers),
         refusals=refusals,
         outcomes=outcomes,
+        member=member,
     )
     _guard(app, settings, callers, clock)
     app.add_middleware(
         Observe, metrics=metrics.http, log=get_logger(), tracing=tracing, outcomes=outcomes
     )
     return app
+
+
+async def _get_ready(readiness: Readiness) -> None:
+    """Others serve meanwhile: what connects is theirs until the models answer here, too."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_HEAD_START_SECONDS):
+            while True:
+                if (await readiness.report()).is_ready:
+                    return
+                await asyncio.sleep(_LOOK_SECONDS)
 
 
 def _tracing(settings: Settings) -> Tracing | None:

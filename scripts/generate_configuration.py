@@ -17,6 +17,7 @@ sys.path.insert(0, str(ROOT))
 
 from app.models_file import ModelSettings  # noqa: E402 - the checkout comes first on the path
 from app.settings.gateway import ENV_PREFIX, Settings  # noqa: E402
+from app.settings.room import ForEachWorker  # noqa: E402
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -88,7 +89,7 @@ def _row(name: str, field: FieldInfo) -> str:
 
 def _default(field: FieldInfo) -> str:
     if field.default_factory is not None:
-        return "(none)" if field.default_factory is dict else "CPUs"
+        return _made(field.default_factory)
     if field.default is PydanticUndefined:
         return "(required)"
     if field.default is None or field.default in ((), {}):
@@ -98,6 +99,12 @@ def _default(field: FieldInfo) -> str:
     if isinstance(field.default, (str, int, float)):
         return f"`{field.default}`"
     return "see meaning"
+
+
+def _made(factory: object) -> str:
+    if isinstance(factory, ForEachWorker):
+        return f"`{factory.value}` for each worker"
+    return "(none)" if factory is dict else "CPUs"
 
 
 def _bounds(field: FieldInfo) -> str:
