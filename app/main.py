@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from app.access.addresses import TrustedProxies
 from app.access.hosts import AllowedHosts
 from app.access.keys import KeysError, KeysFile
-from app.access.limits import Limiter
+from app.access.limits import Limiter, Policy, Rate
 from app.classification import build_classification
 from app.classify.lag import LoopLag
 from app.classify.readiness import Readiness
@@ -93,7 +93,7 @@ def create_app(settings: Settings, member: Member | None = None) -> FastAPI:
         outcomes=outcomes,
         member=member,
     )
-    _guard(app, settings, callers, clock)
+    _guard(app, settings, callers, clock, member)
     app.add_middleware(
         Observe, metrics=metrics.http, log=get_logger(), tracing=tracing, outcomes=outcomes
     )
@@ -127,7 +127,13 @@ def _callers(settings: Settings, keys: KeysFile | None) -> Callers:
     )
 
 
-def _guard(app: FastAPI, settings: Settings, callers: Callers, clock: Callable[[], float]) -> None:
+def _guard(
+    app: FastAPI,
+    settings: Settings,
+    callers: Callers,
+    clock: Callable[[], float],
+    member: Member | None,
+) -> None:
     """Put around the routes what is configured, innermost first; nothing costs nothing."""
     if callers.have_keys:
         declare_keys(app)
@@ -136,8 +142,8 @@ def _guard(app: FastAPI, settings: Settings, callers: Callers, clock: Callable[[
         app.add_middleware(
             ClientGuard,
             callers=callers,
-            per_address=Limiter(per_address, clock=clock) if per_address else None,
-            per_key=Limiter(per_key, clock=clock) if per_key else None,
+            per_address=_limiter(per_address, clock, member, "address"),
+            per_key=_limiter(per_key, clock, member, "key"),
         )
     if settings.cors_origins:
         app.add_middleware(Cors, origins=settings.cors_origins)
@@ -145,6 +151,15 @@ def _guard(app: FastAPI, settings: Settings, callers: Callers, clock: Callable[[
         app.add_middleware(HostGuard, hosts=AllowedHosts(settings.allowed_hosts))
     if settings.admin_port is not None:
         app.add_middleware(PortGuard)
+
+
+def _limiter(
+    rate: Rate | None, clock: Callable[[], float], member: Member | None, kind: Policy
+) -> Limiter | None:
+    """One for each rate that is set; several workers count together."""
+    if rate is None:
+        return None
+    return Limiter(rate, clock=clock, debts=None if member is None else member.debts(kind))
 
 
 def _application(lifespan: Callable[[FastAPI], object]) -> FastAPI:

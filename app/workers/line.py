@@ -84,6 +84,7 @@ class Line:
                 elif (future := self._waiting.get(number)) is not None and not future.done():
                     future.set_result(text)
         self._is_closed = True
+        self._writer.close()
         self.is_stop_asked.set()
         for future in self._waiting.values():
             if not future.done():

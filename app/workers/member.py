@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
+from app.access.debts import SharedDebts
 from app.errors import GatewayError
 from app.figures import Figures
 from app.workers.line import Line, LineClosedError
@@ -32,6 +33,7 @@ class Member:
         self.ports = sockets_of(part.ports)
         self.admin_ports = sockets_of(part.admin_ports)
         self._end = socket.socket(fileno=part.line)
+        self._debts = part.debts
         self._line: Line | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._account: Callable[[], tuple[str, Figures]] = lambda: ("", Figures())
@@ -51,6 +53,10 @@ class Member:
             asyncio.create_task(self._line.run()),
             asyncio.create_task(self._tell_of_stop(self._line, on_stop)),
         ]
+
+    def debts(self, kind: str) -> SharedDebts:
+        """Where all workers count what clients owe to one kind of rate limit."""
+        return SharedDebts(self._debts, kind)
 
     async def metrics(self) -> bytes:
         """The exposition of all workers.

@@ -22,6 +22,8 @@ class Part:
     ports: list[int]
     """Descriptors of the sockets that clients connect to."""
     admin_ports: list[int]
+    debts: int
+    """Descriptor of the memory in which rate limits are counted."""
     is_replacement: bool
     """Others are serving: it takes no connection before its models answer."""
     options: dict[str, Any]
@@ -30,7 +32,7 @@ class Part:
     @property
     def descriptors(self) -> tuple[int, ...]:
         """All that the process inherits."""
-        return (self.line, *self.ports, *self.admin_ports)
+        return (self.line, self.debts, *self.ports, *self.admin_ports)
 
     def to_json(self) -> str:
         """The argument."""

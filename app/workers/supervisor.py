@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from app.access.debts import new_shared_memory
 from app.log import get_logger
 from app.metrics.supervisor import SupervisorMetrics
 from app.settings.gateway import Settings
@@ -73,6 +74,7 @@ class Supervisor:
         if settings.admin_port is not None:
             host = settings.admin_host or settings.host
             self._admin_ports = bind(host, settings.admin_port, "GATEWAY_ADMIN_PORT")
+        self._debts = new_shared_memory()
         self._log = get_logger()
         self._started_at = time.monotonic()
         self._workers: set[_Worker] = set()
@@ -136,6 +138,7 @@ class Supervisor:
                 number=number,
                 line=theirs.fileno(),
                 ports=[each.fileno() for each in self._ports],
+                debts=self._debts,
                 admin_ports=[each.fileno() for each in self._admin_ports],
                 is_replacement=is_replacement,
                 options=self._options,
@@ -165,7 +168,6 @@ class Supervisor:
     async def _until_it_ends(self, worker: _Worker) -> int:
         await worker.line.run()
         exit_code = await worker.process.wait()
-        worker.line.close()
         self._workers.discard(worker)
         self._totals.ended(worker.serial)
         return exit_code
