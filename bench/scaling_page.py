@@ -27,6 +27,8 @@ def page(results: dict[str, Any]) -> str:
     costs = Costs.of(results)
     small, large = Plan.of(1_000, costs), Plan.of(100_000, costs)
     base = results["set_ups"]["1x1"]["requests_per_second"]
+    batches = results["batch_cpu_ms"]
+    best = min(batches, key=lambda size: batches[size] / int(size))
     values = {
         "model": results["model"],
         "cpu": results["machine"]["cpu"],
@@ -51,6 +53,8 @@ def page(results: dict[str, Any]) -> str:
             _deadline(deadline, results, costs.decode_ms + costs.loop_ms)
             for deadline in _DEADLINES_MS
         ),
+        "best_batch": best,
+        "best_gain": f"{batches[best] / int(best) / batches['1']:.2f}",
         "plan": _plan(small, large),
         "server_cores": MODEL_SERVER_CORES,
         "small_processes": small.processes,

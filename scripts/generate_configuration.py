@@ -32,7 +32,7 @@ Every setting is an environment variable. A value that is missing or not allowed
 `python -m app` with one line and exit code 2, and so does a variable that begins with `GATEWAY_`
 and is none of these; the line says which one was probably meant. (Those by which Kubernetes
 describes Services, such as `GATEWAY_SERVICE_HOST`, are ignored.) `--host`, `--port`,
-`--model-server-url`, `--model-name` and `--log-level` win over the environment.
+`--model-server-url`, `--model-name`, `--log-level` and `--workers` win over the environment.
 
 | variable | default | allowed | meaning |
 |---|---|---|---|

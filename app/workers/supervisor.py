@@ -17,6 +17,7 @@ import signal
 import socket
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -36,6 +37,9 @@ GAVE_UP: Final = 1
 _START_FAILURES: Final = (2, 3)
 """Exit codes by which a worker says what no restart mends: settings, ports."""
 _ANSWER_SECONDS: Final = 1.0
+_LOOK_SECONDS: Final = 5.0
+SILENCE_SECONDS = 60.0
+"""An event loop that does not turn for so long does not turn again."""
 _GRACE_SECONDS: Final = 5.0
 """Beyond the time for draining, for what a worker does before and after."""
 _PACKAGE: Final = __name__.rpartition(".")[0].rpartition(".")[0]
@@ -166,11 +170,30 @@ class Supervisor:
         return worker
 
     async def _until_it_ends(self, worker: _Worker) -> int:
+        watch = asyncio.create_task(self._watch(worker))
         await worker.line.run()
+        watch.cancel()
         exit_code = await worker.process.wait()
         self._workers.discard(worker)
         self._totals.ended(worker.serial)
         return exit_code
+
+    async def _watch(self, worker: _Worker) -> None:
+        """Kill it when it says nothing any more: a probe of the port would ask another one.
+
+        What it has counted up to now is known, too, should it end.
+        """
+        with suppress(LineClosedError):
+            await worker.line.ask(ACCOUNT)  # however long it takes to start
+            while True:
+                try:
+                    async with asyncio.timeout(SILENCE_SECONDS):
+                        self._totals.heard(worker.serial, await _account(worker))
+                except TimeoutError:
+                    self._log.error("worker hangs", pid=worker.process.pid)
+                    worker.process.kill()
+                    return
+                await asyncio.sleep(_LOOK_SECONDS)
 
     async def _pause(self, number: int, worker: _Worker, exit_code: int) -> None:
         """Wait for as long as it is wise, or give up."""
@@ -187,11 +210,9 @@ class Supervisor:
             self._give_up(GAVE_UP)
             return
         self._metrics.restarted()
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(pause):
                 await self._stopping.wait()
-        except TimeoutError:
-            pass
 
     def _give_up(self, exit_code: int) -> None:
         if not self._stopping.is_set():
@@ -212,11 +233,15 @@ class Supervisor:
         """What a worker has counted; what it said last where it does not answer in time."""
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
-                account = Account.read(await worker.line.ask(ACCOUNT))
+                account = await _account(worker)
         except (LineClosedError, TimeoutError):
             return
         if worker in self._workers:
             self._totals.heard(worker.serial, account)
+
+
+async def _account(worker: _Worker) -> Account:
+    return Account.read(await worker.line.ask(ACCOUNT))
 
 
 def _python_path() -> str:

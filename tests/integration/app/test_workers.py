@@ -10,17 +10,22 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import numpy as np
 import psutil
 import pytest
 
+from app.memory import promised_bytes
+from app.settings.gateway import Settings
+from tests.support.api_keys import KEY, OTHER
 from tests.support.gateway import client_for, gateway_process
+from tests.support.pictures import encoded
 from tests.support.processes import ROOT, wait_until
 
 
 @pytest.fixture
 def two(fake):
     with gateway_process(fake.url, GATEWAY_WORKERS="2") as gateway:
-        wait_until(lambda: len(workers_of(gateway)) == 2, "both workers listen")
+        workers_awaited(gateway)
         yield gateway
 
 
@@ -40,10 +45,23 @@ def tree_of(pid):
     return [root, *root.children(recursive=True)]
 
 
-def post_once(gateway, photo):
+def workers_awaited(gateway, count=2):
+    wait_until(lambda: len(workers_of(gateway)) == count, "all workers listen")
+    return workers_of(gateway)
+
+
+def proportional_bytes(process):
+    try:
+        return process.memory_full_info().pss
+    except psutil.NoSuchProcess:
+        return 0
+
+
+def post_once(gateway, photo, key=None):
     """On a connection of its own, as another client."""
+    headers = {} if key is None else {"X-API-Key": key}
     with client_for(gateway.url) as client:
-        return client.post("/classify", files={"file": ("photo", photo)})
+        return client.post("/classify", files={"file": ("photo", photo)}, headers=headers)
 
 
 def value(text, series):
@@ -114,7 +132,7 @@ def test_a_signal_drains_all_workers_with_requests_in_flight(fake, photo, number
         gateway_process(fake.url, GATEWAY_WORKERS="2", GATEWAY_DRAIN_DELAY_SECONDS="3") as gateway,
         ThreadPoolExecutor(8) as threads,
     ):
-        wait_until(lambda: len(workers_of(gateway)) == 2, "both workers listen")
+        workers_awaited(gateway)
         tree = tree_of(gateway.process.pid)
         with fake.held():
             seen = fake.calls["predict"]
@@ -140,7 +158,7 @@ def test_a_second_signal_ends_at_once(fake, photo):
         ThreadPoolExecutor(1) as thread,
         fake.held(),
     ):
-        wait_until(lambda: len(workers_of(gateway)) == 2, "both workers listen")
+        workers_awaited(gateway)
         tree = tree_of(gateway.process.pid)
         seen = fake.calls["predict"]
         pending = thread.submit(post_once, gateway, photo)
@@ -178,6 +196,61 @@ def test_workers_that_keep_ending_end_the_gateway(two):
     assert "giving up" in "".join(two.log)
 
 
+def test_a_rate_is_counted_over_all_workers(fake, photo, keys_file):
+    with gateway_process(
+        fake.url,
+        GATEWAY_WORKERS="2",
+        GATEWAY_API_KEYS_FILE=str(keys_file),
+        GATEWAY_RATE_LIMIT_PER_KEY="10/h",
+    ) as gateway:
+        pids = workers_awaited(gateway)
+        before = cpu_seconds_of(pids)
+        with ThreadPoolExecutor(8) as threads:
+            answers = list(threads.map(lambda _: post_once(gateway, photo, KEY), range(60)))
+        assert all(b > a for a, b in zip(before, cpu_seconds_of(pids), strict=True))
+        assert sum(answer.status_code == 200 for answer in answers) in range(10, 13)
+        os.kill(pids[0], signal.SIGKILL)
+        wait_until(lambda: len(set(workers_of(gateway)) - {pids[0]}) == 2, "another one listens")
+        assert {post_once(gateway, photo, KEY).status_code for _ in range(10)} == {429}
+        assert post_once(gateway, photo, OTHER).status_code == 200
+
+
+def test_the_tree_keeps_the_memory_that_was_set_for_all(fake):
+    limits = {"workers": 2, "decode_workers": 2, "decode_memory_bytes": 200_000_000}
+    limits |= {"max_image_memory_bytes": 80_000_000, "max_buffered_bytes": 210_000_000}
+    large = encoded(np.random.default_rng(1).integers(0, 255, (1800, 2400, 3), np.uint8), "PNG")
+    variables = {f"GATEWAY_{name.upper()}": str(value) for name, value in limits.items()}
+    with gateway_process(fake.url, **variables) as gateway, ThreadPoolExecutor(8) as threads:
+        workers_awaited(gateway)
+        pending = [threads.submit(post_once, gateway, large) for _ in range(24)]
+        peak = 0
+        while not all(each.done() for each in pending):
+            peak = max(peak, sum(map(proportional_bytes, tree_of(gateway.process.pid))))
+        assert {each.result().status_code for each in pending} <= {200, 429}
+        assert any(each.result().status_code == 200 for each in pending)
+        text = gateway.client.get("/metrics").text
+        assert value(text, "gateway_decode_workers") in {2, 3, 4}  # slow ones are beside them
+    assert 0 < peak < promised_bytes(Settings(model_name="demo", **limits))
+
+
+def test_a_worker_that_hangs_is_killed_and_replaced(fake, photo):
+    code = """
+import sys
+from app.workers import supervisor
+supervisor.SILENCE_SECONDS = 3.0
+from app.gateway_process import supervise
+from app.settings.gateway import load_settings
+options = {"port": 0, "workers": 2}
+sys.exit(supervise(load_settings(**options), options))
+"""
+    with gateway_process(fake.url, command=("-c", code)) as gateway:
+        hanging, other = workers_awaited(gateway)
+        os.kill(hanging, signal.SIGSTOP)
+        wait_until(lambda: set(workers_of(gateway)) - {hanging, other}, "another one listens")
+        assert [post_once(gateway, photo).status_code for _ in range(5)] == [200] * 5
+        assert "worker hangs" in "".join(gateway.log)
+
+
 def test_a_port_in_use_is_one_line_and_exit_3(fake):
     with gateway_process(fake.url) as gateway:
         port = gateway.url.rsplit(":", 1)[1]
@@ -210,7 +283,7 @@ def test_bad_settings_are_one_line_and_exit_2(environment, message):
 
 def test_the_admin_port_is_shared_too(fake):
     with gateway_process(fake.url, GATEWAY_WORKERS="2", GATEWAY_ADMIN_PORT="0") as gateway:
-        wait_until(lambda: len(workers_of(gateway)) == 2, "both workers listen")
+        workers_awaited(gateway)
         log = "".join(gateway.log)
         (port,) = set(re.findall(r'administrators".*?"port": (\d+)', log))
         text = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
