@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import Final
 
 from contract import signatures as names
-from contract.card import ModelCard
+from contract.card import EngineProof, ModelCard
 from exporter.errors import FailedError, RefusedError
 from exporter.proof.goldens import Goldens
 from exporter.proof.lines import GateLine
-from exporter.proof.model_server_process import command_of, running_model_server
+from exporter.proof.model_server_process import (
+    command_of,
+    embedded_command,
+    running_model_server,
+)
 from exporter.proof.replay import Checked, replay
 from exporter.proof.wrong_shapes import require_refusals
 from exporter.settings import Settings
@@ -75,6 +79,42 @@ def prove(
     return checked
 
 
+def prove_engine(
+    base_path: Path, goldens: Goldens, card: ModelCard, proof: EngineProof, settings: Settings
+) -> list[Checked]:
+    """Ask every signature of the embedded model server's other engine, in one precision.
+
+    No other model server has it, so the configured one is not asked.
+
+    Args:
+        base_path: a folder with nothing but the version, under `1` where it is staged.
+        goldens: what to ask, and the answers.
+        card: the version's own, as its graph and `engine.json` tell it.
+        proof: engine, precision and bound.
+        settings: timeouts.
+
+    Raises:
+        RefusedError: it does not load, does not answer, or answers something else.
+        FailedError: the model server does not start.
+    """
+    command = [
+        *embedded_command(),
+        "--engine=openvino",
+        f"--openvino_precision={proof.precision}",
+        "--openvino_cache_dir=none",  # what is staged is compiled once
+    ]
+    checked: list[Checked] = []
+    with running_model_server(
+        command,
+        base_path,
+        card.model_name,
+        start_timeout_seconds=settings.model_server_start_timeout_seconds,
+    ) as endpoints:
+        for url in (endpoints.grpc_url, endpoints.rest_url):
+            checked += _ask(url, names.SIGNATURE_NAMES, goldens, card, settings, None, proof)
+    return checked
+
+
 def lines(checked: Sequence[Checked], card: ModelCard) -> Iterator[GateLine]:
     """What was found, for people."""
     if checked and card.parity:
@@ -95,12 +135,16 @@ def _ask(
     card: ModelCard,
     settings: Settings,
     then: Then | None,
+    proof: EngineProof | None = None,
 ) -> list[Checked]:
     assert card.parity is not None  # noqa: S101 - the build has set it; for the type checker
     spec = ModelSpec(card.model_name, _STAGED_VERSION)
+    bound = card.parity.bound if proof is None else proof.bound
+    # Another engine does not run the graph's own decoders, which made the encoded answers.
+    encoded = None if proof is None else max(bound, card.parity.encoded_bound or 0.0)
     with BlockingClient(url, timeout_seconds=settings.request_timeout_seconds) as client:
         try:
-            checked = replay(client, spec, goldens, card, card.parity.bound, signatures)
+            checked = replay(client, spec, goldens, card, bound, signatures, encoded_bound=encoded)
             if client.scheme == "grpc":
                 require_refusals(client, spec, card, signatures)
             if then is not None:

@@ -58,7 +58,12 @@ def command_of(configured: str) -> list[str]:
     if configured:
         return shlex.split(configured)
     found = shutil.which("tensorflow_model_server")
-    return [found] if found else [sys.executable, "-m", _EMBEDDED]
+    return [found] if found else embedded_command()
+
+
+def embedded_command() -> list[str]:
+    """The model server that comes with us."""
+    return [sys.executable, "-m", _EMBEDDED]
 
 
 def serving_flags(base_path: Path, model_name: str, *, grpc_port: int, rest_port: int) -> list[str]:
