@@ -114,7 +114,9 @@ class Server(uvicorn.Server):
         )
 
     def _account(self) -> tuple[str, Figures]:
-        """What this worker has counted."""
+        """What this worker has counted; nothing while others serve and it gets ready."""
+        if not self.started:
+            return "", Figures()
         return self._services.metrics.exposition().decode(), own_figures(self._services)
 
     def _measure(self, report: Report) -> None:

@@ -7,7 +7,9 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import httpx
 import numpy as np
@@ -114,6 +116,38 @@ def test_a_killed_worker_is_replaced_and_no_later_request_and_no_count_is_lost(t
     (line,) = [line for line in two.log if '"worker ended"' in line]
     assert f'"pid": {victim}' in line
     assert '"exit_code": -9' in line
+
+
+def test_probes_see_nothing_of_workers_that_are_killed_under_load(two, photo):
+    stop = threading.Event()
+    seen = []
+
+    def load():
+        while not stop.is_set():
+            with suppress(httpx.TransportError):  # it was being worked on
+                seen.append(post_once(two, photo).status_code)
+
+    def probe():
+        while not stop.is_set():
+            with suppress(httpx.TransportError), client_for(two.url) as client:
+                seen.append(client.get("/readyz").status_code)
+
+    with ThreadPoolExecutor(5) as threads:
+        running = [threads.submit(each) for each in (load, load, load, load, probe)]
+        try:
+            for number in range(1, 4):
+                os.kill(workers_of(two)[0], signal.SIGKILL)
+                lines = 2 + number
+                wait_until(
+                    lambda: "".join(two.log).count('"listening"') == lines,  # noqa: B023 - now
+                    "another one listens",
+                )
+        finally:
+            stop.set()
+        for each in running:
+            each.result()
+    assert set(seen) <= {200, 429}
+    assert seen.count(200) > 50
 
 
 def test_a_worker_that_is_asked_to_end_finishes_and_is_replaced(two, photo):
