@@ -173,7 +173,12 @@ class Supervisor:
         watch = asyncio.create_task(self._watch(worker))
         await worker.line.run()
         watch.cancel()
-        exit_code = await worker.process.wait()
+        try:
+            async with asyncio.timeout(_GRACE_SECONDS):
+                exit_code = await worker.process.wait()
+        except TimeoutError:  # it has let go of the line, and does not end
+            worker.process.kill()
+            exit_code = await worker.process.wait()
         self._workers.discard(worker)
         self._totals.ended(worker.serial)
         return exit_code
