@@ -98,6 +98,18 @@ def test_both_workers_answer_and_any_of_them_has_the_sum(two, photo):
     assert {stage["count"] for stage in stats["stages"]} == {60}
 
 
+def test_what_only_several_workers_have_is_documented(fake, two):
+    with gateway_process(fake.url) as alone:
+        kinds = [
+            set(re.findall(r"^# TYPE (\w+) \w+$", each.client.get("/metrics").text, re.MULTILINE))
+            for each in (two, alone)
+        ]
+    page = (ROOT / "docs/metrics.md").read_text().partition("\n## Several gateway processes\n")[2]
+    documented = set(re.findall(r"^\| `(\w+)`", page.partition("\n## ")[0], re.MULTILINE))
+    assert {name for name in kinds[0] - kinds[1] if not name.endswith("_created")} == documented
+    assert kinds[1] <= kinds[0]
+
+
 def test_a_killed_worker_is_replaced_and_no_later_request_and_no_count_is_lost(two, photo):
     for _ in range(10):
         assert post_once(two, photo).status_code == 200
