@@ -162,7 +162,7 @@ def photo() -> bytes:
 
 def measure(arguments: argparse.Namespace, models: Path, model: str) -> dict[str, Any]:
     """All sizes in turns, then batches."""
-    image = photo()
+    image, load_average = photo(), os.getloadavg()[0]
     with (
         tempfile.TemporaryDirectory() as text,
         running(models, model, Path(text)) as set_ups,
@@ -179,7 +179,11 @@ def measure(arguments: argparse.Namespace, models: Path, model: str) -> dict[str
         batches = batch_cpu_ms(server, model, rounds=arguments.rounds)
     return {
         "model": arguments.title,
-        "machine": {"cpu": cpu_name(), "cores": len(os.sched_getaffinity(0))},
+        "machine": {
+            "cpu": cpu_name(),
+            "cores": len(os.sched_getaffinity(0)),
+            "load_average": round(load_average, 1),
+        },
         "versions": {name: version(name) for name in ("tensorflow-cpu", "grpcio", "uvicorn")},
         "image_bytes": len(image),
         "tensor_bytes": _SIDE * _SIDE * 3,

@@ -33,6 +33,7 @@ def page(results: dict[str, Any]) -> str:
         "model": results["model"],
         "cpu": results["machine"]["cpu"],
         "cores": results["machine"]["cores"],
+        "load_average": results["machine"]["load_average"],
         "clients": results["clients"],
         "rounds": results["rounds"],
         "seconds": results["seconds"],

@@ -32,6 +32,9 @@ Precision = Literal["float32", "bfloat16", "int8"]
 OpenVino = Literal["auto", "always", "never"]
 """Whether the version is also made for OpenVINO; auto: where that is installed and proves."""
 
+OpenVinoPrecision = Literal["f32", "bf16", "int8"]
+"""What OpenVINO computes a version in."""
+
 DEFAULT_MIN_AGREEMENT: Final = 0.995
 """Of a precision's first classes with those of TensorFlow's graph, on images besides the golden
 ones."""

@@ -78,7 +78,8 @@ def _convert(version_path: Path, input_name: str, output_name: str, image: Image
 
 
 def _reason(error: Exception) -> str:
-    """Its lines begin with the place in OpenVINO's sources that found it."""
+    """What it means: around it stand places in OpenVINO's sources and links to its manual."""
     told = [line.strip() for line in str(error).splitlines() if line.strip()]
+    listed = [line.removeprefix("-- ") for line in told if line.startswith("-- ")]
     telling = [line for line in told if not line.startswith(("Exception from ", "Check "))]
-    return (telling or [first_line(error)])[0]
+    return (listed or telling or [first_line(error)])[0]

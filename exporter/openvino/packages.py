@@ -9,6 +9,11 @@ from exporter.errors import UsageError
 from exporter.options import ExportOptions
 
 
+def is_installed() -> bool:
+    """Whether OpenVINO is."""
+    return find_spec("openvino") is not None
+
+
 def settled(options: ExportOptions) -> ExportOptions:
     """The options with `auto` decided by what is installed.
 
@@ -18,10 +23,9 @@ def settled(options: ExportOptions) -> ExportOptions:
     wants_int8 = options.precision == "int8"
     if wants_int8 and options.openvino == "never":
         raise UsageError("--precision int8 is OpenVINO's: leave --openvino never out")
-    is_there = find_spec("openvino") is not None
-    if not is_there and (wants_int8 or options.openvino == "always"):
+    if not is_installed() and (wants_int8 or options.openvino == "always"):
         asked = "--precision int8" if wants_int8 else "--openvino always"
         raise UsageError(f"{asked} needs OpenVINO: pip install 'sightserve[openvino]'")
     if wants_int8 and find_spec("nncf") is None:
         raise UsageError("--precision int8 needs NNCF: pip install 'sightserve[openvino,nncf]'")
-    return options if is_there else replace(options, openvino="never")
+    return options if is_installed() else replace(options, openvino="never")

@@ -84,6 +84,7 @@ def running_model_server(
     *,
     start_timeout_seconds: float,
     is_warmed_up: bool = True,
+    further_flags: Sequence[str] = (),
 ) -> Iterator[Endpoints]:
     """Serve `<base_path>/<version>/` until the context is left.
 
@@ -93,12 +94,14 @@ def running_model_server(
         model_name: what the model is called in requests.
         start_timeout_seconds: how long loading may take.
         is_warmed_up: whether it replays the version's warmup records while loading.
+        further_flags: of threads, batching and the like.
 
     Raises:
         FailedError: the process did not start or did not answer in time.
         RefusedError: the model server refuses the version, or crashes on it.
     """
-    flags = (*_LOAD_ONCE, f"--enable_model_warmup={str(is_warmed_up).lower()}")
+    warmup = f"--enable_model_warmup={str(is_warmed_up).lower()}"
+    flags = (*_LOAD_ONCE, warmup, *further_flags)
     with tempfile.TemporaryFile() as file:
         log = ServerLog(file)
         process, endpoints = _start(

@@ -1,4 +1,4 @@
-"""What the three images hold, and what they can do without."""
+"""What the images hold, and what they can do without."""
 
 import time
 
@@ -75,6 +75,25 @@ def test_gateway_is_small_and_has_no_tensorflow(engine, base, images):
     )
 
 
+def test_serving_openvino_is_small_and_has_no_tensorflow(engine, images):
+    size = engine.images.get(images["serving-openvino"]).attrs["Size"]
+    print(f"serving-openvino has {size / MEGABYTE:.0f} MB")  # noqa: T201 - a number for the notes
+    assert size < 500 * MEGABYTE
+    script = (
+        "import importlib.metadata as m, importlib.util as u, openvino;"
+        "print(*(d.name for d in m.distributions()), u.find_spec('tensorflow'));"
+        "print(openvino.Core().available_devices)"
+    )
+    code, output = ran(
+        engine, images["serving-openvino"], "-c", script, entrypoint="python", **HARDENED
+    )
+    installed, devices = output.splitlines()
+    assert (code, devices) == (0, "['CPU']")
+    assert "openvino" in installed.split()
+    assert not [name for name in installed.split() if name.startswith(("tensorflow", "keras"))]
+    assert installed.endswith(" None")
+
+
 def test_one_build_argument_gives_a_gateway_that_sends_traces(engine, base, images):
     command = f"--build-arg GATEWAY_LOCK={OTEL_LOCK} -t sightserve/gateway:otel"
     assert command in (ROOT / "docs/operations.md").read_text()
@@ -111,6 +130,7 @@ def test_exporter_and_serving_share_tensorflow(engine, images):
     ("target", "command", "expected"),
     [
         ("gateway", ["--help"], "GATEWAY_"),
+        ("serving-openvino", ["--help"], "--openvino_precision"),
         ("serving", ["--help"], "--model_config_file"),
         ("exporter", ["--help"], "demo"),
     ],
@@ -140,7 +160,7 @@ def test_gateway_listens_on_every_address(engine, images):
 
 
 def test_health_checks_need_no_curl(engine, images):
-    for target in ("gateway", "serving"):
+    for target in ("gateway", "serving-openvino", "serving"):
         test = engine.images.get(images[target]).attrs["Config"]["Healthcheck"]["Test"]
         assert "curl" not in " ".join(test)
         assert "wget" not in " ".join(test)

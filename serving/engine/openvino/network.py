@@ -6,7 +6,6 @@ import contextlib
 import queue
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -16,7 +15,7 @@ from protocol.codes import Code
 from protocol.tensors import Array
 from serving.core.errors import ServingError
 from serving.engine import OpenVinoOptions
-from serving.engine.openvino import machine
+from serving.engine.openvino import compiled, machine
 
 _HINTS: Final = {"f32": "f32", "bf16": "bf16", "int8": "f32"}
 """What the layers that are not quantized compute in."""
@@ -39,8 +38,9 @@ class Network:
         self.threads = options.threads or machine.cores()
         self.streams = min(options.streams or machine.streams(self.threads), self.threads)
         core = ov.Core()
-        if options.cache_dir:
-            core.set_property({"CACHE_DIR": str(Path(options.cache_dir, "compiled"))})
+        kept = compiled.folder(options.cache_dir)
+        if kept:
+            core.set_property({"CACHE_DIR": str(kept)})
         self._compiled = core.compile_model(
             model,
             "CPU",
@@ -53,6 +53,8 @@ class Network:
                 "ENABLE_CPU_PINNING": False,
             },
         )
+        if kept:
+            compiled.forget_oldest(kept)
         self._requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
         for _ in range(self.streams):
             self._requests.put(self._compiled.create_infer_request())
