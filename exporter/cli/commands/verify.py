@@ -76,8 +76,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
     precision: Annotated[
         OpenVinoPrecision | None,
         typer.Option(
-            help="What the server computes in, if OpenVINO is its engine: held to that one's bound. "
-            "Else to TensorFlow's, or twice what OpenVINO was off at export."
+            help="What the server computes in, if OpenVINO is its engine: held to its bound. Else "
+            "to TensorFlow's, or twice what OpenVINO was off at export."
         ),
     ] = None,
     openvino: Annotated[  # noqa: FBT002 - a typer flag
