@@ -1,24 +1,25 @@
-# Three images from one file, each chosen with --target:
+# Four images from one file, each chosen with --target:
 #
-#   gateway   the HTTP service; no TensorFlow
-#   serving   the embedded model server, with TensorFlow Serving's commands and flags
-#   exporter  publishes models; it is `serving` plus Keras sources, because a version is proven on a
-#             real model server before anybody sees it
+#   gateway           the HTTP service; no TensorFlow
+#   serving-openvino  the embedded model server on its second engine, OpenVINO; no TensorFlow
+#   serving           the embedded model server, with TensorFlow Serving's commands and flags
+#   exporter          publishes models; it is `serving` plus Keras sources and OpenVINO, because a
+#                     version is proven on real model servers before anybody sees it
 #
 # Builds with BuildKit and with the classic builder of Engine 20.10 (no RUN --mount, no heredocs).
-# The classic builder runs every stage above its target, so the cheap target comes first.
+# The classic builder runs every stage above its target, so the cheap targets come first.
 ARG PYTHON_IMAGE=python:3.13-slim-trixie
 
 
 # --- what every image starts from --------------------------------------------------------------
 FROM ${PYTHON_IMAGE} AS runtime
 # 10001: above the accounts of any distribution, so that it never meets a user of the host.
-# The base's pip goes: nothing is installed at run time. /models is there for a new volume to
-# inherit its owner.
+# The base's pip goes: nothing is installed at run time. /models and /cache are there for new volumes
+# to inherit their owner.
 RUN groupadd --gid 10001 sightserve \
  && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin sightserve \
  && rm -rf /usr/local/lib/python3.*/site-packages/pip* /usr/local/bin/pip* /usr/local/lib/python3.*/ensurepip \
- && install --directory --owner=10001 --group=10001 /models
+ && install --directory --owner=10001 --group=10001 /models /cache
 # HOME is the one place that stays writable under a read-only root (a tmpfs on /tmp).
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONPATH=/opt/sightserve \
@@ -83,6 +84,36 @@ STOPSIGNAL SIGTERM
 ENTRYPOINT ["python", "-m", "app"]
 
 
+# --- serving-openvino --------------------------------------------------------------------------
+FROM installer AS openvino-packages
+COPY requirements/openvino.lock requirements/
+# The drivers of GPUs and NPUs are 61 MB; this server computes on the CPU.
+RUN /opt/pip/bin/pip --python /opt/venv/bin/python install --quiet --only-binary=:all: \
+    --require-hashes --no-deps -r requirements/openvino.lock \
+ && cd /opt/venv/lib/python3.*/site-packages/openvino/libs \
+ && rm -f libopenvino_intel_gpu_plugin.so libopenvino_intel_npu_plugin.so cache.json
+
+FROM code AS openvino-code
+COPY contract contract
+COPY protocol protocol
+COPY serving serving
+RUN python -m compileall -q --invalidation-mode unchecked-hash .
+
+FROM runtime AS serving-openvino
+LABEL org.opencontainers.image.title="Sightserve embedded model server on OpenVINO" \
+      org.opencontainers.image.description="TensorFlow Serving's protocol and flags without TensorFlow, for versions that the exporter has converted"
+COPY --from=openvino-packages /opt/venv /opt/venv
+COPY --from=openvino-code /opt/sightserve /opt/sightserve
+COPY deploy/images/openvino deploy/images/tf_serving_entrypoint.sh \
+     k8s/model-server/model-state.sh /usr/local/bin/
+# The defaults of tensorflow/serving's image.
+ENV MODEL_NAME=model MODEL_BASE_PATH=/models
+EXPOSE 8500 8501
+HEALTHCHECK --interval=2s --timeout=2s --start-period=5m --retries=3 CMD model-state.sh "$MODEL_NAME"
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["tf_serving_entrypoint.sh"]
+
+
 # --- serving -----------------------------------------------------------------------------------
 FROM installer AS serving-packages
 COPY requirements/serving.lock requirements/
@@ -113,12 +144,14 @@ ENTRYPOINT ["tf_serving_entrypoint.sh"]
 
 # --- exporter ----------------------------------------------------------------------------------
 # Only what the exporter needs on top of `serving` is kept, so that both images share TensorFlow.
-# `protocol` is there already.
+# `protocol` is there already. OpenVINO: versions are converted for it, and proven on it.
 FROM serving-packages AS exporter-packages
-COPY requirements/exporter.lock requirements/
+COPY requirements/exporter.lock requirements/openvino.lock requirements/
 RUN touch /before \
  && /opt/pip/bin/pip --python /opt/venv/bin/python install --quiet --only-binary=:all: \
-    --require-hashes --no-deps -r requirements/exporter.lock \
+    --require-hashes --no-deps -r requirements/exporter.lock -r requirements/openvino.lock \
+ && (cd /opt/venv/lib/python3.*/site-packages/openvino/libs \
+     && rm -f libopenvino_intel_gpu_plugin.so libopenvino_intel_npu_plugin.so cache.json) \
  && mkdir /added && cd /opt/venv \
  && find . -cnewer /before ! -type d -print0 | tar --create --null --files-from=- | tar --extract --directory=/added
 

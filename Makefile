@@ -20,6 +20,8 @@ HOST = 127.0.0.1
 PORT ?= 8000
 GRPC_PORT ?= 8500
 REST_PORT ?= 8501
+# What computes: tensorflow, openvino, or auto, whichever is faster on this machine.
+ENGINE ?= auto
 
 # make test: ARGS="-k name" narrows it, JOBS=1 runs it in one process, COVERAGE=1 measures branches
 # and holds them against the bar in pyproject.toml. Many tests wait for servers: two workers do not
@@ -29,15 +31,16 @@ ARGS ?=
 COVERAGE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo torch test test-docker test-images lint format lock docs screenshots clean
+.PHONY: help run demo torch test test-docker test-images bench lint format lock docs screenshots clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
 	while IFS="$$(printf '\t')" read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
 
-run: $(VENV)/.run ## Serve a model: MODEL=digits|MobileNetV2|flowers.keras|..., WEIGHTS=FILE, PORT=8000
+run: $(VENV)/.run ## Serve a model: MODEL=digits|MobileNetV2|flowers.keras|..., WEIGHTS=FILE, PORT=8000, ENGINE=auto
 	@SIGHTSERVE_STARTED_BY=make $(BIN)/python -m sightserve serve $(MODEL) --weights "$(WEIGHTS)" \
-	--models "$(MODELS)" --host "$(HOST)" --port $(PORT) --grpc-port $(GRPC_PORT) --rest-port $(REST_PORT)
+	--models "$(MODELS)" --engine "$(ENGINE)" --host "$(HOST)" --port $(PORT) --grpc-port $(GRPC_PORT) \
+	--rest-port $(REST_PORT)
 
 demo: $(VENV)/.run ## Train and publish the handwritten-digits model
 	@$(BIN)/python -m exporter demo --base-path "$(MODELS)"
@@ -54,24 +57,30 @@ test-docker: $(VENV)/.dev ## Build the images and test them on a Docker engine; 
 test-images: $(VENV)/.dev ## Build the images that test-docker tests, ahead of it
 	$(BIN)/python -m tests.docker.building
 
+bench: $(VENV)/.dev ## Race against what others would use, 20 minutes; ARGS="--quick", ARGS="--model ResNet50"
+	@$(BIN)/python -m bench.race $(ARGS)
+
 # Each extra declares what its packages import, and no more. (The embedded server is no REST client;
 # what a plain install brings, the client and the command, the servers do not use; arrays are the caller's, and `serve` is of the
 # extras.)
 DEPTRY = $(BIN)/deptry --no-ansi
+ENGINES = serving,openvino,nncf,bench
 OTHER_EXTRAS = --optional-dependencies-dev-groups
 lint: $(VENV)/.dev ## Check style, types, layers, dependencies and generated files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(DEPTRY) app contract protocol $(OTHER_EXTRAS) all,client,exporter,onnx,torch,plots,sign,serving,dev --per-rule-ignores "DEP002=rich"
-	$(DEPTRY) exporter contract protocol $(OTHER_EXTRAS) all,client,gateway,otel,sign,serving,dev
-	$(DEPTRY) serving protocol $(OTHER_EXTRAS) all,client,gateway,otel,exporter,onnx,torch,plots,sign,dev --per-rule-ignores "DEP004=httpx,DEP002=rich|typer"
-	$(DEPTRY) sightserve $(OTHER_EXTRAS) all,gateway,otel,exporter,onnx,torch,plots,sign,serving,dev --per-rule-ignores "DEP002=numpy,DEP004=google"
+	$(DEPTRY) app contract protocol $(OTHER_EXTRAS) all,client,exporter,onnx,torch,plots,sign,$(ENGINES),dev --per-rule-ignores "DEP002=rich"
+	$(DEPTRY) exporter contract protocol $(OTHER_EXTRAS) all,client,gateway,otel,sign,$(ENGINES),dev
+	$(DEPTRY) serving contract protocol $(OTHER_EXTRAS) all,client,gateway,otel,exporter,onnx,torch,plots,sign,nncf,bench,dev \
+	--per-rule-ignores "DEP004=httpx,DEP002=rich|typer|ml-dtypes"
+	$(DEPTRY) sightserve $(OTHER_EXTRAS) all,gateway,otel,exporter,onnx,torch,plots,sign,$(ENGINES),dev --per-rule-ignores "DEP002=numpy,DEP004=google"
 	$(BIN)/python scripts/generate_messages.py --check
 	$(BIN)/python scripts/generate_configuration.py --check
 	$(BIN)/python scripts/generate_signatures.py --check
 	$(BIN)/python scripts/generate_reference.py --check
+	$(BIN)/python scripts/generate_engines.py --check
 	$(MAKE) --no-print-directory docs
 
 format: $(VENV)/.dev ## Format the code
@@ -118,7 +127,7 @@ endef
 
 # --no-deps: the locks are complete, and tensorflow-serving-api would pull a second TensorFlow in.
 $(VENV)/.run: requirements/run.lock | $(VENV)/bin/python
-	@echo "Installing what the servers and the exporter need (about 400 MB to fetch, once) ..."
+	@echo "Installing what the servers and the exporter need (about 450 MB to fetch, once) ..."
 	@$(PIP) install --quiet --require-hashes --no-deps -r $<
 	@$(COMMAND)
 	@touch $@

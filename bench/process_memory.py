@@ -92,20 +92,27 @@ def is_model_server(command: list[str]) -> bool:
 
 
 @contextmanager
-def measured(pid: int, *, stop_above_bytes: int, stop: Callable[[], None]) -> Iterator[Peaks]:
+def measured(
+    pid: int,
+    *,
+    stop_above_bytes: int,
+    stop: Callable[[], None],
+    interval_seconds: float = _INTERVAL_SECONDS,
+) -> Iterator[Peaks]:
     """Watch a process and its children while the block runs.
 
     Args:
         pid: of the process.
         stop_above_bytes: when all of them together hold more, `stop` is called once.
         stop: ends the process.
+        interval_seconds: between two looks, which cost CPU time.
     """
     peaks = Peaks()
     family = Family(pid)
     is_over = threading.Event()
 
     def watch() -> None:
-        while not is_over.wait(_INTERVAL_SECONDS):
+        while not is_over.wait(interval_seconds):
             if not peaks.may_rise(family.resident()):
                 continue
             peaks.add(family.proportional())

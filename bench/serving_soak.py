@@ -29,9 +29,16 @@ def main() -> None:
     )
     parser.add_argument("--swaps", type=int, default=1000)
     parser.add_argument("--clients", type=int, default=2)
+    parser.add_argument("--engine", choices=["tensorflow", "openvino"], default="tensorflow")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
-        result = soak(Path(directory), arguments.swaps, arguments.clients, report=_report)
+        result = soak(
+            Path(directory),
+            arguments.swaps,
+            arguments.clients,
+            engine=arguments.engine,
+            report=_report,
+        )
     print(f"{result.answers} answers, {len(result.failures)} failures {result.failures[:3]}")
     half, end = result.half_way_bytes, result.resident_bytes[-1]
     print(f"resident half-way {half / _MEGABYTE:.0f} MB, at the end {end / _MEGABYTE:.0f} MB")

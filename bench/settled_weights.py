@@ -39,13 +39,22 @@ def save_settled(name: str, path: Path) -> None:
 
 
 def settle(model: Any, images: np.ndarray) -> None:
-    """Take the statistics of every batch normalisation from these images, float [N,H,W,3]."""
+    """Take the statistics of every batch normalisation from these images, float [N,H,W,3].
+
+    Nothing is dropped meanwhile: statistics of a pass in which blocks were left out are not those
+    of inference (EfficientNetV2M's logits come out at less than half their size).
+    """
     import keras  # noqa: PLC0415 - as above
 
+    rates = {layer: layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)}
+    for layer in rates:
+        layer.rate = 0.0
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.0
     model(images, training=True)
+    for layer, rate in rates.items():
+        layer.rate = rate
 
 
 def golden_pixels(model: Any) -> np.ndarray:

@@ -83,6 +83,30 @@ class TfLite(_Part):
     top_1_agreement: Fraction
 
 
+class EngineProof(_Part):
+    """One precision of a second engine, held against the source before the version was published.
+
+    A version is offered to an engine only in the precisions that are listed.
+    """
+
+    engine: Literal["openvino"]
+    precision: Literal["f32", "bf16", "int8"]
+    n: int = Field(ge=1)
+    """Golden images."""
+    max_abs_difference: float = Field(ge=0.0)
+    """Largest difference of any probability from the source's, on them."""
+    bound: float = Field(gt=0.0)
+    top_1_agreement: Fraction
+    """Golden images with the source's first class; two classes closer than the bound are a tie."""
+    evaluation_n: int | None = Field(default=None, ge=1)
+    """Other images, where there were any: labelled ones, or those held out of the calibration."""
+    evaluation_agreement: Fraction | None = None
+    """Those with the same first class as TensorFlow's graph or, without labels, as f32; ties are
+    none here."""
+    evaluation_top_1: Fraction | None = None
+    """Labelled ones that it is right about."""
+
+
 class ModelCard(_Part):
     """One version of one model, described by itself."""
 
@@ -110,6 +134,8 @@ class ModelCard(_Part):
     """XLA compiles the graph on the model server, once per batch size."""
     tflite: TfLite | None = None
     """`model.tflite` beside the version, if there is one."""
+    engines: tuple[EngineProof, ...] = ()
+    """What other engines than TensorFlow were proven to answer, by precision."""
     source: Source
     frameworks: dict[str, str] = Field(default_factory=dict)
     """Versions by name, for example {"tensorflow": "2.20.0", "keras": "3.15.1"}."""

@@ -30,7 +30,7 @@ from exporter.proof import behaviour, goldens, parity
 from exporter.settings import Settings
 from exporter.sources import labels
 from exporter.sources.loading import Load
-from exporter.store import inventory, warmup
+from exporter.store import card_text, inventory, warmup
 
 
 def build(
@@ -94,12 +94,15 @@ def build(
         parity=found,
         exported_at=datetime.now(UTC),
     )
-    write(planned, frozen, subject, version_path, card.model_dump_json())
+    text = card.model_dump_json()
+    if options.openvino != "never":
+        text = card_text.with_room(text)
+    write(planned, frozen, subject, version_path, text)
     chosen.write(version_path)
     inventory.write_card(version_path, card)
     goldens.write(version_path, subject.files, answers)
     warmup.write(version_path, card, settings.max_batch_size)
-    return Built(tuple(subject.lines), examined)
+    return Built(tuple(subject.lines), text, examined)
 
 
 def _examine(

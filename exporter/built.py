@@ -14,5 +14,7 @@ class Built:
 
     lines: tuple[GateLine, ...]
     """What it has passed, in order."""
+    card_text: str
+    """What the graph's `model_card` answers, to the byte."""
     examined: Examined | None = None
     """What labelled pictures said, where there were any."""

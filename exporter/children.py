@@ -40,6 +40,7 @@ def spawn(
     *,
     output: IO[bytes] | None = None,
     environment: Mapping[str, str] | None = None,
+    without: str | None = None,
     keep_open: int | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a process that dies with this one and does not hear of a Ctrl-C.
@@ -48,18 +49,24 @@ def spawn(
         command: program and arguments.
         output: where both its outputs go; None: where ours go.
         environment: set on top of ours.
+        without: prefix of our variables that it does not get.
         keep_open: a file descriptor that it inherits.
 
     Raises:
         FailedError: there is no such program.
     """
+    ours = {
+        name: value
+        for name, value in os.environ.items()
+        if without is None or not name.upper().startswith(without)
+    }
     try:
         return subprocess.Popen(  # noqa: S603 - ours, or the operator's own command
             dying_with_us(command),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT if output else None,
-            env={**_FRUGAL, **os.environ, **(environment or {})},
+            env={**_FRUGAL, **ours, **(environment or {})},
             pass_fds=() if keep_open is None else (keep_open,),
             process_group=0,  # a Ctrl-C is ours to handle
         )

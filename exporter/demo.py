@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 from contract.card import Source
 from exporter import export
 from exporter.export import Build
-from exporter.options import DIGITS_EPOCHS, AccuracyOptions, ExportOptions, GoldenFile
+from exporter.options import (
+    DIGITS_EPOCHS,
+    AccuracyOptions,
+    ExportOptions,
+    GoldenFile,
+    OpenVino,
+)
 from exporter.preprocessing import NONE
 from exporter.progress import Reporter
 from exporter.settings import Settings
@@ -40,6 +46,8 @@ def publish_demo(
     settings: Settings,
     report: Reporter,
     build: Build = export.build_here,
+    *,
+    openvino: OpenVino = "never",
 ) -> export.Published:
     """Train on the digits, measure on those held out as on any labelled pictures, and publish.
 
@@ -62,6 +70,7 @@ def publish_demo(
             encoded_parity_bound=settings.encoded_parity_bound,
             preprocess=NONE,
             accuracy=AccuracyOptions(pictures=pictures),
+            openvino=openvino,
         )
         return export.export(TrainedDigits(files.keras_file), options, settings, report, build)
 

@@ -15,6 +15,7 @@ from exporter import preflight
 from exporter.accuracy import gate as accuracy_gate
 from exporter.accuracy.evaluation import read_set
 from exporter.built import Built
+from exporter.openvino import packages, stage
 from exporter.options import ExportOptions
 from exporter.progress import Reporter
 from exporter.proof import calibration, gate, goldens, latency
@@ -86,9 +87,10 @@ def export(
     Raises:
         ExporterError: one of its three kinds; nothing is visible then.
     """
+    options = packages.settled(options)
     preflight.require_target(options)
     require_known_ops(options.allowed_ops)
-    calibration.find(options.tflite, options.calibration_dir, options.golden_dir)
+    calibration.require(options)
     pictures = read_set(options.accuracy.pictures) if options.accuracy else None
     model_path = options.base_path / options.name
     signing_key = Path(settings.signing_key) if settings.signing_key else None
@@ -96,9 +98,17 @@ def export(
         signature.require_usable(signing_key)
     with publish.staging(model_path) as staged:
         built = build(load, options, settings, report, staged.version_path)
-        card = inventory.read_card(staged.version_path)
         answers = goldens.read(staged.version_path)
         report.step("proving it on a model server")
+        proving = stage.Staged(
+            staged.base_path,
+            staged.version_path,
+            built,
+            inventory.read_card(staged.version_path),
+            built.card_text,
+        )
+        stage.add(proving, answers, options, settings, report)
+        card = proving.card
         timed: list[Latency] = []
         checked = gate.prove(
             staged.base_path,
@@ -107,7 +117,7 @@ def export(
             settings,
             then=lambda client, spec: timed.append(latency.measure(client, spec, answers.pixels)),
         )
-        lines = [*built.lines, *gate.lines(checked, card)]
+        lines = [*built.lines, *gate.lines(checked, card), *proving.lines]
         lines += [latency.require(each, options.max_latency_ms) for each in timed]
         compared = None
         if options.accuracy and pictures and built.examined:

@@ -26,8 +26,18 @@ Activation = Literal["none", "softmax", "sigmoid"]
 Freeze = Literal["auto", "always", "never"]
 """auto: to constants unless they are too large for a protobuf."""
 
-Precision = Literal["float32", "bfloat16"]
-"""What the served graph computes in."""
+Precision = Literal["float32", "bfloat16", "int8"]
+"""What the served graph computes in; int8: besides, a quantised copy for OpenVINO."""
+
+OpenVino = Literal["auto", "always", "never"]
+"""Whether the version is also made for OpenVINO; auto: where that is installed and proves."""
+
+OpenVinoPrecision = Literal["f32", "bf16", "int8"]
+"""What OpenVINO computes a version in."""
+
+DEFAULT_MIN_AGREEMENT: Final = 0.995
+"""Of a precision's first classes with those of TensorFlow's graph, on images besides the golden
+ones."""
 
 TfLite = Literal["none", "dynamic", "float16", "int8"]
 """How a `model.tflite` beside the version is quantised; see `exporter.graph.tflite`."""
@@ -84,7 +94,9 @@ class ExportOptions:
     tflite: TfLite | None = None
     """None: no `model.tflite`."""
     calibration_dir: Path | None = None
-    """With tflite int8: images, in folders or not; None: those of golden_dir."""
+    """With tflite int8 and precision int8: images, in folders or not; None: those of golden_dir."""
+    openvino: OpenVino = "never"
+    min_agreement: float = DEFAULT_MIN_AGREEMENT
     golden_dir: Path | None = None
     parity_bound: float | None = None
     """None: by the source's precision."""

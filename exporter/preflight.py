@@ -63,8 +63,11 @@ def require_target(options: ExportOptions, *, source_bytes: int | None = None) -
         if bound is not None and not 0 < bound <= 1:
             raise UsageError(f"{what} {bound:g}: write a number above 0 and up to 1")
     _require_image(options.image)
+    copies = {"never": 1, "auto": 2, "always": 2}[options.openvino]  # the IR is one more
     require_publishable(
-        options.base_path / options.name, options.version, source_bytes=source_bytes
+        options.base_path / options.name,
+        options.version,
+        source_bytes=None if source_bytes is None else copies * source_bytes,
     )
 
 

@@ -148,7 +148,8 @@ def _failed(error: BaseException) -> int:
 def _version_text() -> str:
     return (
         f"Sightserve embedded model server: {_installed_version('sightserve')}\n"
-        f"TensorFlow Library: {_installed_version('tensorflow-cpu', 'tensorflow')}"
+        f"TensorFlow Library: {_installed_version('tensorflow-cpu', 'tensorflow')}\n"
+        f"OpenVINO Library: {_installed_version('openvino')}"
     )
 
 

@@ -15,8 +15,8 @@ from typing import Any
 from serving.core.errors import ServingError, invalid_argument
 
 
-def _flag(default: Any, description: str) -> Any:
-    return field(default=default, metadata={"help": description})
+def _flag(default: Any, description: str, choices: Sequence[str] = ()) -> Any:
+    return field(default=default, metadata={"help": description, "choices": choices})
 
 
 def _four_per_core() -> int:
@@ -75,7 +75,29 @@ class Options:
     )
     tensorflow_intra_op_parallelism: int = _flag(0, "Threads within one op; 0: one per core.")
     tensorflow_inter_op_parallelism: int = _flag(0, "Ops that run in parallel; 0: one per core.")
-    mixed_precision: str = _flag("", "'bfloat16' runs float32 graphs in bfloat16 where safe.")
+    mixed_precision: str = _flag(
+        "", "'bfloat16' runs float32 graphs in bfloat16 where safe.", ("", "bfloat16")
+    )
+    engine: str = _flag(
+        "tensorflow",
+        "What computes: tensorflow, openvino (no TensorFlow in the process), or auto: measured for "
+        "each model. Not a flag of the real server, like the --openvino_ ones.",
+        ("tensorflow", "openvino", "auto"),
+    )
+    openvino_precision: str = _flag(
+        "auto",
+        "f32, bf16 or int8, if the version is proven in it; auto: the fastest of those.",
+        ("auto", "f32", "bf16", "int8"),
+    )
+    openvino_threads: int = _flag(0, "Threads of OpenVINO; 0: one per core that is ours.")
+    openvino_streams: int = _flag(
+        0, "Requests that run at a time and share the threads; 0: one per four threads."
+    )
+    openvino_cache_dir: str = _flag(
+        "",
+        "Where OpenVINO's compiled models and what was measured are kept; default: "
+        "sightserve/openvino below $XDG_CACHE_HOME or ~/.cache; none: nowhere.",
+    )
     saved_model_tags: str = _flag("serve", "Comma-separated tags of the MetaGraph to load.")
     enable_model_warmup: bool = _flag(
         default=True,
@@ -154,10 +176,13 @@ _MINIMA = {
     "num_load_threads": 0,
     "num_unload_threads": 0,
     "grpc_max_threads": 0,
+    "openvino_threads": 0,
+    "openvino_streams": 0,
     "num_request_iterations_for_warmup": 1,
     "drain_timeout_seconds": 0,
 }
 _TYPES = {item.name: type(item.default) for item in fields(Options)}
+_CHOICES = {item.name: item.metadata["choices"] for item in fields(Options)}
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -233,7 +258,7 @@ def _parse_value(name: str, text: str) -> Any:
         raise _bad_value(name, text) from None
     if name in _MINIMA and value < _MINIMA[name]:
         raise _bad_value(name, text)
-    if name == "mixed_precision" and value not in {"", "bfloat16"}:
+    if _CHOICES[name] and value not in _CHOICES[name]:
         raise _bad_value(name, text)
     return value
 

@@ -9,6 +9,7 @@ Ports open when every configured model has an AVAILABLE version.
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import threading
@@ -49,7 +50,7 @@ class Server:
         self,
         options: Options,
         server_config: ServerConfig,
-        engine: Callable[[], Engine] = import_engine,
+        engine: Callable[[], Engine] | None = None,
     ) -> None:
         """Check the options; nothing is loaded, nothing listens and the engine sleeps yet.
 
@@ -62,8 +63,8 @@ class Server:
         self._config = server_config
         self._metrics = Metrics(is_served=self._knows)
         self._metrics_path = read_metrics_path(options.monitoring_config_file)
-        self._engine = engine
-        load = ModelLoader(engine, options, _batching(options), self._metrics)
+        self._engine = engine or functools.partial(import_engine, options.engine)
+        load = ModelLoader(self._engine, options, _batching(options), self._metrics)
         self._manager = _manager(options, load)
         self._source = FileSystemSource(
             self._manager.set_aspired_versions, options.file_system_poll_wait_seconds

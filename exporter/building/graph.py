@@ -112,7 +112,12 @@ def _choose(
     examples = variants.Examples(
         subject.pixels, subject.held.scorer.reference, settings.max_batch_size
     )
-    files = calibration.find(options.tflite, options.calibration_dir, options.golden_dir)
+    files = calibration.find(
+        options.tflite,
+        options.calibration_dir,
+        options.golden_dir,
+        is_quantised=options.precision == "int8",
+    )
     calibrated = calibration.read(files, subject.image)
     chosen = variants.choose(
         score,

@@ -219,7 +219,8 @@ MaxLatencyMs = Annotated[
 Precision = Annotated[
     options.Precision,
     typer.Option(
-        help="What the graph computes in; bfloat16 is faster on CPUs that have it.",
+        help="What the graph computes in; bfloat16 is faster on CPUs that have it; int8: float32, "
+        "and quantised for OpenVINO with --calibration-dir (extra: nncf).",
         rich_help_panel=VARIANTS_PANEL,
     ),
 ]
@@ -241,7 +242,27 @@ TfLite = Annotated[
 CalibrationDir = Annotated[
     Path | None,
     typer.Option(
-        help="Images, also in subfolders, for --tflite int8; else those of --golden-dir.",
+        help="Images, also in subfolders, for --tflite int8 and --precision int8; else those of "
+        "--golden-dir.",
+        rich_help_panel=VARIANTS_PANEL,
+    ),
+]
+OpenVino = Annotated[
+    options.OpenVino,
+    typer.Option(
+        "--openvino",
+        help="Also for the model server's --engine=openvino; auto: if the extra openvino is "
+        "installed and the answers hold.",
+        rich_help_panel=VARIANTS_PANEL,
+    ),
+]
+MinAgreement = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        max=1,
+        help="Share of same first classes, on --eval-dir or held-out calibration images, that an "
+        "OpenVINO precision needs.",
         rich_help_panel=VARIANTS_PANEL,
     ),
 ]

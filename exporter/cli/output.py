@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
+from contract.card import ModelCard
 from exporter.export import Published
 from exporter.proof import gate
 
@@ -51,7 +53,24 @@ def say_published(console: Console, published: Published, *, as_json: bool = Fal
     proven = next((line for line in published.lines if line.step == gate.STEP), None)
     if proven:
         say(console, f"model server: {proven.found} (bound {proven.bound})")
+    for line in engine_lines(card):
+        say(console, line)
     say(console, f"report: {published.path / 'report.html'}")
+
+
+def engine_lines(card: ModelCard) -> Iterator[str]:
+    """What other engines than TensorFlow may serve it in, with the figures."""
+    for proof in card.engines:
+        others = (
+            ""
+            if proof.evaluation_n is None
+            else f", {proof.evaluation_agreement:.2%} agree of {proof.evaluation_n} other images"
+        )
+        yield (
+            f"{proof.engine} {proof.precision}: {proof.max_abs_difference:.1e} from the source at "
+            f"most (bound {proof.bound:g}), {proof.top_1_agreement:.0%} agree of {proof.n} golden "
+            f"images{others}"
+        )
 
 
 def _facts(published: Published) -> dict[str, Any]:
@@ -65,6 +84,7 @@ def _facts(published: Published) -> dict[str, Any]:
         "size_bytes": sum(each.stat().st_size for each in files),
         "parity": card.parity.model_dump(mode="json") if card.parity else None,
         "evaluation": card.evaluation.model_dump(mode="json") if card.evaluation else None,
+        "engines": [proof.model_dump(mode="json") for proof in card.engines],
         "report": str(published.path / "report.html"),
         "at": datetime.now(UTC).isoformat(),
     }

@@ -77,7 +77,7 @@ class Chosen:
 
 def are_wanted(options: ExportOptions) -> bool:
     """Whether anything but the plain float32 graph is asked for."""
-    return options.tflite is not None or options.precision != "float32" or options.jit
+    return options.tflite is not None or options.precision == "bfloat16" or options.jit
 
 
 def choose(

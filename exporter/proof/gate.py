@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from contract import signatures as names
-from contract.card import ModelCard
+from contract.card import EngineProof, ModelCard
 from exporter.errors import FailedError, RefusedError
 from exporter.proof.goldens import Goldens
 from exporter.proof.lines import GateLine
-from exporter.proof.model_server_process import command_of, running_model_server
+from exporter.proof.model_server_process import (
+    command_of,
+    embedded_command,
+    running_model_server,
+)
 from exporter.proof.replay import Checked, replay
 from exporter.proof.wrong_shapes import require_refusals
 from exporter.settings import Settings
@@ -60,6 +65,9 @@ def prove(
     """
     graph_bytes = (base_path / str(_STAGED_VERSION) / "saved_model.pb").stat().st_size
     rounds = _ALL if graph_bytes <= _ONE_SERVER_BYTES else _ONE_BY_ONE
+    assert card.parity is not None  # noqa: S101 - the build has set it; for the type checker
+    spec = ModelSpec(card.model_name, _STAGED_VERSION)
+    asked = _Question(spec, goldens, card, card.parity.bound)
     checked: list[Checked] = []
     for number, signatures in enumerate(rounds):
         with running_model_server(
@@ -71,7 +79,52 @@ def prove(
         ) as endpoints:
             for url in (endpoints.grpc_url, endpoints.rest_url):
                 also = then if number == 0 and url == endpoints.grpc_url else None
-                checked += _ask(url, signatures, goldens, card, settings, also)
+                checked += _ask(url, signatures, asked, settings, also)
+    return checked
+
+
+def prove_engine(
+    base_path: Path,
+    goldens: Goldens,
+    card: ModelCard,
+    proof: EngineProof,
+    settings: Settings,
+    *,
+    version: int = _STAGED_VERSION,
+) -> list[Checked]:
+    """Ask every signature of the embedded model server's other engine, in one precision.
+
+    No other model server has it, so the configured one is not asked.
+
+    Args:
+        base_path: a folder with nothing but the version.
+        goldens: what to ask, and the answers.
+        card: the version's own, as its graph and `engine.json` tell it.
+        proof: engine, precision and bound.
+        settings: timeouts.
+        version: its number.
+
+    Raises:
+        RefusedError: it does not load, does not answer, or answers something else.
+        FailedError: the model server does not start.
+    """
+    command = [
+        *embedded_command(),
+        "--engine=openvino",
+        f"--openvino_precision={proof.precision}",
+        "--openvino_cache_dir=none",  # what is staged is compiled once
+    ]
+    spec = ModelSpec(card.model_name, version)
+    asked = _Question(spec, goldens, card, proof.bound, encoded_bound(card, proof))
+    checked: list[Checked] = []
+    with running_model_server(
+        command,
+        base_path,
+        card.model_name,
+        start_timeout_seconds=settings.model_server_start_timeout_seconds,
+    ) as endpoints:
+        for url in (endpoints.grpc_url, endpoints.rest_url):
+            checked += _ask(url, names.SIGNATURE_NAMES, asked, settings)
     return checked
 
 
@@ -88,23 +141,45 @@ def lines(checked: Sequence[Checked], card: ModelCard) -> Iterator[GateLine]:
         )
 
 
+def encoded_bound(card: ModelCard, proof: EngineProof) -> float:
+    """Of files: another engine does not run the graph's own decoders, which made the answers."""
+    own = card.parity.encoded_bound if card.parity else None
+    return max(proof.bound, own or 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A version, and how far its answers may be off."""
+
+    spec: ModelSpec
+    goldens: Goldens
+    card: ModelCard
+    bound: float
+    encoded_bound: float | None = None
+
+
 def _ask(
     url: str,
     signatures: Iterable[str],
-    goldens: Goldens,
-    card: ModelCard,
+    asked: _Question,
     settings: Settings,
-    then: Then | None,
+    then: Then | None = None,
 ) -> list[Checked]:
-    assert card.parity is not None  # noqa: S101 - the build has set it; for the type checker
-    spec = ModelSpec(card.model_name, _STAGED_VERSION)
     with BlockingClient(url, timeout_seconds=settings.request_timeout_seconds) as client:
         try:
-            checked = replay(client, spec, goldens, card, card.parity.bound, signatures)
+            checked = replay(
+                client,
+                asked.spec,
+                asked.goldens,
+                asked.card,
+                asked.bound,
+                signatures,
+                encoded_bound=asked.encoded_bound,
+            )
             if client.scheme == "grpc":
-                require_refusals(client, spec, card, signatures)
+                require_refusals(client, asked.spec, asked.card, signatures)
             if then is not None:
-                then(client, spec)
+                then(client, asked.spec)
         except (FailedError, ProtocolError) as error:
             # AVAILABLE and yet failing: exactly what must never be published.
             raise RefusedError(

@@ -31,6 +31,8 @@ class Bound:
 
 BOUNDS: Final = {
     "bfloat16": Bound(0.1, 1.0),
+    "openvino bf16": Bound(0.1, 1.0),
+    "openvino int8": Bound(0.25, 0.8),
     "tflite none": Bound(1e-4, 1.0),
     "tflite float16": Bound(0.02, 1.0),
     "tflite dynamic": Bound(0.1, 0.9),

@@ -30,25 +30,31 @@ def connect(url: str, timeout_seconds: float) -> BlockingClient:
 def serving(found: PublishedVersion, settings: Settings) -> Iterator[BlockingClient]:
     """Serve a version on disk for as long as the block runs; a client over gRPC.
 
-    As in the gate: a temporary base path with a link to the one version, so that nothing else is
-    loaded.
+    As in the gate: nothing else is loaded.
 
     Raises:
         FailedError: no model server starts.
         RefusedError: the model server refuses the version.
     """
+    with (
+        alone(found) as base_path,
+        running_model_server(
+            command_of(settings.model_server),
+            base_path,
+            found.model_name,
+            start_timeout_seconds=settings.model_server_start_timeout_seconds,
+        ) as endpoints,
+        BlockingClient(
+            endpoints.grpc_url, timeout_seconds=settings.request_timeout_seconds
+        ) as client,
+    ):
+        yield client
+
+
+@contextmanager
+def alone(found: PublishedVersion) -> Iterator[Path]:
+    """A base path with nothing but a link to one version, for as long as the block runs."""
     with tempfile.TemporaryDirectory(prefix="sightserve-") as folder:
         link = Path(folder) / str(found.version)
         link.symlink_to(found.path.resolve(), target_is_directory=True)
-        with (
-            running_model_server(
-                command_of(settings.model_server),
-                Path(folder),
-                found.model_name,
-                start_timeout_seconds=settings.model_server_start_timeout_seconds,
-            ) as endpoints,
-            BlockingClient(
-                endpoints.grpc_url, timeout_seconds=settings.request_timeout_seconds
-            ) as client,
-        ):
-            yield client
+        yield Path(folder)

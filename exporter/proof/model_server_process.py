@@ -58,7 +58,12 @@ def command_of(configured: str) -> list[str]:
     if configured:
         return shlex.split(configured)
     found = shutil.which("tensorflow_model_server")
-    return [found] if found else [sys.executable, "-m", _EMBEDDED]
+    return [found] if found else embedded_command()
+
+
+def embedded_command() -> list[str]:
+    """The model server that comes with us."""
+    return [sys.executable, "-m", _EMBEDDED]
 
 
 def serving_flags(base_path: Path, model_name: str, *, grpc_port: int, rest_port: int) -> list[str]:
@@ -79,6 +84,7 @@ def running_model_server(
     *,
     start_timeout_seconds: float,
     is_warmed_up: bool = True,
+    further_flags: Sequence[str] = (),
 ) -> Iterator[Endpoints]:
     """Serve `<base_path>/<version>/` until the context is left.
 
@@ -88,12 +94,14 @@ def running_model_server(
         model_name: what the model is called in requests.
         start_timeout_seconds: how long loading may take.
         is_warmed_up: whether it replays the version's warmup records while loading.
+        further_flags: of threads, batching and the like.
 
     Raises:
         FailedError: the process did not start or did not answer in time.
         RefusedError: the model server refuses the version, or crashes on it.
     """
-    flags = (*_LOAD_ONCE, f"--enable_model_warmup={str(is_warmed_up).lower()}")
+    warmup = f"--enable_model_warmup={str(is_warmed_up).lower()}"
+    flags = (*_LOAD_ONCE, warmup, *further_flags)
     with tempfile.TemporaryFile() as file:
         log = ServerLog(file)
         process, endpoints = _start(

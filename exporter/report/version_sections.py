@@ -30,6 +30,12 @@ def overview(content: ReportContent) -> Element:
         ("image", f"{image.height} x {image.width}, {image.fit}, {image.filter}"),
         ("preprocess", card.preprocess),
         ("graph", f"{'frozen' if card.is_frozen else 'with variables'}, {card.precision}"),
+        (
+            "engines",
+            ", ".join(
+                ["tensorflow", *(f"{each.engine} {each.precision}" for each in card.engines)]
+            ),
+        ),
         ("made with", ", ".join(f"{name} {text}" for name, text in card.frameworks.items())),
         ("weights' SHA-256", element("code", weights)),
         ("graph's SHA-256", element("code", content.graph_sha256)),

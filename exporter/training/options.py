@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from contract.image_spec import Fit
-from exporter.options import IMAGENET
+from exporter.options import IMAGENET, OpenVino
 
 DEFAULT_APPLICATION: Final = "EfficientNetV2B0"
 """78.7 % on ImageNet against MobileNetV2's 71.3 % (keras.io/api/applications), for 21 ms a picture
@@ -48,6 +48,7 @@ class TrainingOptions:
     strict: bool = False
     min_accuracy: float | None = None
     keras_file: Path | None = None
+    openvino: OpenVino = "never"
 
     @property
     def network(self) -> Network:

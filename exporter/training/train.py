@@ -21,6 +21,7 @@ from exporter.build_process import build_apart
 from exporter.built import Built
 from exporter.errors import UsageError
 from exporter.export import Build, Published
+from exporter.openvino import packages
 from exporter.options import AccuracyOptions, ExportOptions
 from exporter.preprocessing import NONE
 from exporter.progress import Reporter
@@ -75,7 +76,7 @@ def require_sensible(options: TrainingOptions, settings: Settings) -> None:
         )
     files = SourceFiles(application=options.network_name, weights=options.weights)
     preflight.require_sources(files, labels=None, golden_dir=None, settings=settings)
-    preflight.require_target(_export_options(options, settings, None))
+    preflight.require_target(packages.settled(_export_options(options, settings, None)))
     if options.keras_file:
         _require_keras_target(options.keras_file)
 
@@ -173,6 +174,7 @@ def _export_options(
         accuracy=AccuracyOptions(pictures=held_out, min_accuracy=options.min_accuracy)
         if held_out
         else None,
+        openvino=options.openvino,
     )  # fmt: skip
 
 

@@ -98,7 +98,12 @@ class SignatureDefMap(_message.Message):
     def __init__(self, signature_def: _Optional[_Mapping[str, SignatureDef]] = ...) -> None: ...
 
 class MetaGraphDef(_message.Message):
-    __slots__ = ("signature_def",)
+    __slots__ = ("meta_info_def", "signature_def")
+    class MetaInfoDef(_message.Message):
+        __slots__ = ("tags",)
+        TAGS_FIELD_NUMBER: _ClassVar[int]
+        tags: _containers.RepeatedScalarFieldContainer[str]
+        def __init__(self, tags: _Optional[_Iterable[str]] = ...) -> None: ...
     class SignatureDefEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -106,9 +111,11 @@ class MetaGraphDef(_message.Message):
         key: str
         value: SignatureDef
         def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[SignatureDef, _Mapping]] = ...) -> None: ...
+    META_INFO_DEF_FIELD_NUMBER: _ClassVar[int]
     SIGNATURE_DEF_FIELD_NUMBER: _ClassVar[int]
+    meta_info_def: MetaGraphDef.MetaInfoDef
     signature_def: _containers.MessageMap[str, SignatureDef]
-    def __init__(self, signature_def: _Optional[_Mapping[str, SignatureDef]] = ...) -> None: ...
+    def __init__(self, meta_info_def: _Optional[_Union[MetaGraphDef.MetaInfoDef, _Mapping]] = ..., signature_def: _Optional[_Mapping[str, SignatureDef]] = ...) -> None: ...
 
 class SavedModel(_message.Message):
     __slots__ = ("saved_model_schema_version", "meta_graphs")

@@ -1,4 +1,8 @@
-"""What computes: the seam. Behind it, `saved_model` is the only module that knows TensorFlow."""
+"""What computes: the seam.
+
+Behind it, `saved_model` is the only module that knows TensorFlow and `openvino` the only room that
+knows OpenVINO. A server has one of them, or `auto`, which takes for each model the faster one.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,36 @@ import itertools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Final, Protocol
 
 from protocol.codes import Code
 from serving.core.errors import ServingError, invalid_argument
 from serving.core.servable import Servable
+
+TENSORFLOW: Final = "tensorflow"
+OPENVINO: Final = "openvino"
+AUTO: Final = "auto"
+
+_MODULES: Final = {TENSORFLOW: "saved_model", OPENVINO: "openvino", AUTO: "auto"}
+_EXTRAS: Final = {TENSORFLOW: "serving", OPENVINO: "openvino", AUTO: "serving,openvino"}
+
+ENGINES: Final = tuple(_MODULES)
+PRECISIONS: Final = ("f32", "bf16", "int8")
+"""That OpenVINO may compute in; `auto` takes the fastest proven one."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenVinoOptions:
+    """How OpenVINO runs a version. Zero threads or streams: chosen from the machine."""
+
+    precision: str = AUTO
+    """auto or one of PRECISIONS."""
+    streams: int = 0
+    """Requests that run at a time; they share the threads."""
+    threads: int = 0
+    cache_dir: str = ""
+    """Where compiled models and measured choices are kept; empty: nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +52,7 @@ class EngineOptions:
     inter_op_threads: int = 0
     is_bfloat16: bool = False
     tags: frozenset[str] = frozenset({"serve"})
+    openvino: OpenVinoOptions = field(default_factory=OpenVinoOptions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +125,49 @@ class Engine(Protocol):
 
 
 @functools.cache
-def import_engine(name: str = "saved_model") -> Engine:
-    """The engine in the module of that name here, imported now: TensorFlow takes seconds.
+def import_engine(name: str = TENSORFLOW) -> Engine:
+    """One of ENGINES, imported now: TensorFlow takes seconds.
 
     Raises:
         ServingError: FAILED_PRECONDITION where a package that it needs is not installed.
     """
     try:
-        module = importlib.import_module(f"{__name__}.{name}")
+        module = importlib.import_module(f"{__name__}.{_MODULES[name]}")
     except ImportError as error:
         raise ServingError(
             Code.FAILED_PRECONDITION,
             f"the engine {name} cannot be imported: {error}; "
-            "pip install 'sightserve[serving]' installs what it needs",
+            f"pip install 'sightserve[{_EXTRAS[name]}]' installs what it needs",
         ) from error
     engine: Engine = module.create_engine()
     return engine
+
+
+def require_saved_model(path: str) -> None:
+    """Refuse a directory without a SavedModel.
+
+    Raises:
+        ServingError: NOT_FOUND, in TensorFlow's words.
+    """
+    if not any(Path(path, name).is_file() for name in ("saved_model.pb", "saved_model.pbtxt")):
+        raise ServingError(
+            Code.NOT_FOUND,
+            "Specified file path does not appear to contain a SavedModel bundle (should have a "
+            f"file called `saved_model.pb`)\nSpecified file path: {path}",
+        )
+
+
+def no_such_tags(tags: frozenset[str]) -> ServingError:
+    """NOT_FOUND for a SavedModel without a graph of these tags, in TensorFlow's words."""
+    return ServingError(
+        Code.NOT_FOUND,
+        f"Could not find meta graph def matching supplied tags: {{ {' '.join(sorted(tags))} }}.",
+    )
+
+
+def no_such_tensor(name: str) -> ServingError:
+    """INVALID_ARGUMENT for a tensor that the graph does not have, in TensorFlow's words."""
+    return invalid_argument(
+        f"Tensor {name}, specified in either feed_devices or fetch_devices was not found in the "
+        "Graph"
+    )

@@ -27,7 +27,13 @@ from protocol.tensors import Array
 from protocol.wire import read_signature
 from serving.core import memory
 from serving.core.errors import ServingError, invalid_argument
-from serving.engine import BatchingParameters, EngineOptions
+from serving.engine import (
+    BatchingParameters,
+    EngineOptions,
+    no_such_tags,
+    no_such_tensor,
+    require_saved_model,
+)
 from serving.engine.ranks import Shapes, checked_shapes, require_ranks
 
 _LARGE_GRAPH_BYTES = 64_000_000
@@ -49,12 +55,7 @@ class SavedModelEngine:
             ServingError: NOT_FOUND without a saved_model.pb or a matching tag set, and whatever
                 TensorFlow makes of the rest.
         """
-        if not any(Path(path, name).is_file() for name in ("saved_model.pb", "saved_model.pbtxt")):
-            raise ServingError(
-                Code.NOT_FOUND,
-                "Specified file path does not appear to contain a SavedModel bundle (should have a "
-                f"file called `saved_model.pb`)\nSpecified file path: {path}",
-            )
+        require_saved_model(path)
         config = _session_config(options, _graph_bytes(Path(path)))
         session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
         try:
@@ -143,11 +144,7 @@ def _load_into(
         try:
             meta_graph = loader.get_meta_graph_def_from_tags(tags)
         except RuntimeError as error:
-            raise ServingError(
-                Code.NOT_FOUND,
-                "Could not find meta graph def matching supplied tags: "
-                f"{{ {' '.join(sorted(tags))} }}.",
-            ) from error
+            raise no_such_tags(tags) from error
         saver, _ = loader.load_graph(session.graph, tags)
         # As TensorFlow Serving: no variables on disk is no error, whatever the graph holds.
         if Path(path, "variables", "variables.index").is_file():
@@ -206,10 +203,7 @@ def _find_output(graph: tf.Graph, tensor_name: str) -> Any:
     try:
         node = graph.get_operation_by_name(node_name)
     except KeyError:
-        raise invalid_argument(
-            f"Tensor {tensor_name}, specified in either feed_devices or fetch_devices was not "
-            "found in the Graph",
-        ) from None
+        raise no_such_tensor(tensor_name) from None
     if int(index or 0) >= len(node.outputs):
         raise ServingError(
             Code.OUT_OF_RANGE,

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from protocol.codes import Code
 from serving.core import memory
 from serving.core.errors import ServingError
 from serving.core.servable import Servable
-from serving.engine import BatchingParameters, Engine, EngineOptions
+from serving.engine import (
+    TENSORFLOW,
+    BatchingParameters,
+    Engine,
+    EngineOptions,
+    OpenVinoOptions,
+)
 from serving.inference import warmup
 from serving.inference.batching import BatchedServable
 from serving.inference.records import read_records
 from serving.monitoring import Metrics
 from serving.options import Options
+
+_NO_CACHE: Final = "none"
 
 
 class ModelLoader:
@@ -94,4 +104,20 @@ def _engine_options(options: Options) -> EngineOptions:
         inter_op_threads=both or options.tensorflow_inter_op_parallelism,
         is_bfloat16=options.mixed_precision == "bfloat16",
         tags=frozenset(filter(None, options.saved_model_tags.split(","))),
+        openvino=OpenVinoOptions(
+            precision=options.openvino_precision,
+            streams=options.openvino_streams,
+            threads=options.openvino_threads,
+            cache_dir=_cache_dir(options),
+        ),
     )
+
+
+def _cache_dir(options: Options) -> str:
+    """Nowhere for an engine that compiles nothing."""
+    if options.engine == TENSORFLOW or options.openvino_cache_dir == _NO_CACHE:
+        return ""
+    if options.openvino_cache_dir:
+        return options.openvino_cache_dir
+    above = os.environ.get("XDG_CACHE_HOME") or Path("~", ".cache").expanduser()
+    return str(Path(above, "sightserve", "openvino"))

@@ -19,6 +19,7 @@ _NEWEST: Final = (3, 13)
 _BITS: Final = 64
 _PROTOBUF_MAJOR: Final = 6
 _TENSORFLOW: Final = "2.20"
+_OPENVINO: Final = "openvino"
 
 EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
     "gateway": (
@@ -31,6 +32,7 @@ EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
         "uvicorn",
     ),
     "serving": ("grpcio", "numpy", "tensorflow"),
+    "openvino": ("grpcio", "numpy", "openvino", "pillow"),
     "exporter": ("grpcio", "h5py", "keras", "numpy", "pillow", "scikit-learn", "tensorflow"),
 }
 """By extra, what makes the difference: packages of `pyproject.toml`."""
@@ -81,8 +83,14 @@ def check_packages(surroundings: Surroundings) -> Iterator[Finding]:
                 f"pip install 'sightserve[{extra}]'",
             )
         else:
-            yield ok(extra, "the extra is installed")
+            yield ok(extra, f"the extra is installed{_engine(extra, installed)}")
     yield from _check_tensorflow(installed, several)
+
+
+def _engine(extra: str, installed: Mapping[str, str]) -> str:
+    if extra != _OPENVINO:
+        return ""
+    return f": the engine OpenVINO {installed[_OPENVINO]}, which serve --engine=auto may choose"
 
 
 def _check_tensorflow(installed: Mapping[str, str], several: list[str]) -> Iterator[Finding]:

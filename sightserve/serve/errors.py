@@ -6,7 +6,7 @@ class ServeError(Exception):
 
 
 class TargetError(ServeError):
-    """What was asked for is no model. Exit code 2."""
+    """What was asked for is no model, or no engine that is here. Exit code 2."""
 
 
 class StopRequestedError(Exception):

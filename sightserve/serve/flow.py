@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,12 +13,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from sightserve.serve import live, wording
+from sightserve.serve import engines, live, wording
 from sightserve.serve.errors import TargetError
 from sightserve.serve.ports import Ports
 from sightserve.serve.processes import Processes, Say
 from sightserve.serve.publishing import Choices, Publisher
-from sightserve.serve.stack import different, start, wait_until_ready
+from sightserve.serve.stack import MODEL_SERVER, different, start, wait_until_ready
 from sightserve.serve.targets import DIGITS, Target, all_published, find
 
 
@@ -30,6 +30,8 @@ class Request:
     models: Path
     ports: Ports
     choices: Choices = field(default_factory=Choices)
+    engine: str = engines.AUTO
+    """What computes, as asked for."""
     is_live: bool = True
     """Show a view that is drawn again and again, if this is a terminal."""
     is_opened: bool = False
@@ -43,6 +45,7 @@ def serve(request: Request, console: Console) -> None:
         ServeError: something failed.
         StopRequestedError: somebody said stop.
     """
+    engine = engines.find(request.engine)
     targets = different([one for word in request.words for one in find(word, request.models)])
     targets = [_chosen(target, request.choices, targets) for target in targets]
     request.ports.check_free()
@@ -59,12 +62,14 @@ def serve(request: Request, console: Console) -> None:
         folder as path,
         Processes(_commands(console), Path(path) if is_live else None) as processes,
     ):
-        _run(processes, served, request, console, Path(path), is_live=is_live)
+        _commands(console)(f"engine: {engine}")
+        _run(processes, served, engine, request, console, Path(path), is_live=is_live)
 
 
 def _run(
     processes: Processes,
     served: Sequence[Target],
+    engine: engines.Engine,
     request: Request,
     console: Console,
     folder: Path,
@@ -72,7 +77,7 @@ def _run(
     is_live: bool,
 ) -> None:
     ports, url = request.ports, request.ports.gateway_url
-    start(processes, served, ports, folder, _warnings(console))
+    start(processes, served, ports, folder, _warnings(console), engine.name)
     waiting = "waiting for the model ..."
     with console.status(waiting) if is_live else nullcontext() as status:
         wait_until_ready(
@@ -80,7 +85,8 @@ def _run(
             url,
             lambda reason: status.update(f"{waiting} {escape(reason)}") if status else None,
         )
-    _say_where([target.name for target in served], url, ports, console)
+    chosen = engines.chosen(processes.output(MODEL_SERVER))
+    _say_where([target.name for target in served], url, ports, console, chosen)
     if request.is_opened:
         webbrowser.open(url)
     if is_live:
@@ -128,8 +134,14 @@ def _warnings(console: Console) -> Say:
     return lambda line: console.print(line, style="yellow", markup=False, soft_wrap=True)
 
 
-def _say_where(names: Sequence[str], url: str, ports: Ports, console: Console) -> None:
-    """Print the page, and lines to paste."""
+def _say_where(
+    names: Sequence[str],
+    url: str,
+    ports: Ports,
+    console: Console,
+    chosen: Mapping[str, engines.Engine],
+) -> None:
+    """Print the page, lines to paste, and which engine computes where the server has chosen."""
     first = names[0]
     sample = "samples/seven.png" if first == DIGITS else "samples/cat.jpg"
     if not Path(sample).exists():
@@ -143,6 +155,9 @@ def _say_where(names: Sequence[str], url: str, ports: Ports, console: Console) -
         f'  model server   curl -d \'{{"signature_name": "top_k_encoded", "instances": '
         f'[{{"image_bytes": {{"b64": "\'$(base64 < {sample} | tr -d "\\n")\'"}}}}]}}\' '
         f"http://127.0.0.1:{ports.rest}/v1/models/{first}:predict\n"
-        f"  latencies      curl {url}/stats     Prometheus: {url}/metrics     API: {url}/docs\n",
+        f"  latencies      curl {url}/stats     Prometheus: {url}/metrics     API: {url}/docs",
+        *(f"  engine         {escape(f'{name}: {chosen[name]}')}" for name in chosen),
+        "",
+        sep="\n",
         soft_wrap=True,
     )

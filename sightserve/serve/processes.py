@@ -63,9 +63,13 @@ class Processes(AbstractContextManager["Processes"]):
 
     def last_lines(self, name: str) -> str:
         """What it printed last; nothing if it printed where we do."""
+        return "\n".join(self.output(name).splitlines()[-_LAST_LINES:])
+
+    def output(self, name: str) -> str:
+        """What it has printed; nothing if it printed where we do."""
         if (log := self._log(name)) is None or not log.exists():
             return ""
-        return "\n".join(log.read_text(errors="replace").splitlines()[-_LAST_LINES:])
+        return log.read_text(errors="replace")
 
     def __enter__(self) -> Self:
         return self

@@ -13,19 +13,27 @@ from typing import Final
 import httpx
 
 from sightserve.serve.answers import problem
+from sightserve.serve.engines import OPENVINO, TENSORFLOW
 from sightserve.serve.errors import ServeError, TargetError
 from sightserve.serve.ports import HOME, Ports
 from sightserve.serve.processes import Processes, Say
 from sightserve.serve.publishing import Choices, Publisher
 from sightserve.serve.targets import Target, find
 
+MODEL_SERVER: Final = "model server"
+"""What that process is called."""
 _POLL_SECONDS: Final = 0.25
 READY_SECONDS: Final = 300.0
 """The largest applications take minutes to load on two cores."""
 
 
 def start(
-    processes: Processes, served: Sequence[Target], ports: Ports, folder: Path, say: Say
+    processes: Processes,
+    served: Sequence[Target],
+    ports: Ports,
+    folder: Path,
+    say: Say,
+    engine: str = TENSORFLOW,
 ) -> None:
     """Start both; the first model answers requests that name none.
 
@@ -35,11 +43,12 @@ def start(
         ports: where they listen.
         folder: for the model server's config.
         say: prints a line.
+        engine: of the embedded server, one of engines.ENGINES.
     """
     from app import __name__ as gateway  # noqa: PLC0415 - of an extra
 
-    command = model_server_command(served, ports, folder, say)
-    processes.start("model server", command, TF_CPP_MIN_LOG_LEVEL="2")
+    command = model_server_command(served, ports, folder, say, engine)
+    processes.start(MODEL_SERVER, command, TF_CPP_MIN_LOG_LEVEL="2")
     first, *others = (target.name for target in served)
     processes.start(
         "gateway",
@@ -51,16 +60,19 @@ def start(
 
 
 def model_server_command(
-    served: Sequence[Target], ports: Ports, folder: Path, say: Say
+    served: Sequence[Target], ports: Ports, folder: Path, say: Say, engine: str = TENSORFLOW
 ) -> list[str]:
-    """TensorFlow Serving's own binary where there is one, else the embedded server."""
-    from exporter.proof.model_server_process import command_of, serving_flags  # noqa: PLC0415
+    """TensorFlow Serving's own binary where there is one, else the embedded server.
 
-    command = command_of("")
+    That binary knows no other engine than TensorFlow: asked for OpenVINO, the embedded one runs.
+    """
+    from exporter.proof.model_server_process import serving_flags  # noqa: PLC0415
+
+    command = _program(engine)
     if command[0] != sys.executable:
         say(
-            f"{command[0]} listens on every address of this machine (it has no flag for that): "
-            "whoever reaches its ports can load models."
+            f"{command[0]} computes with TensorFlow, and listens on every address of this machine "
+            "(it has no flag for that): whoever reaches its ports can load models."
         )
     if len(served) == 1:
         only = served[0]
@@ -76,6 +88,14 @@ def model_server_command(
             f"--model_config_file={config}",
         ]
     return [*command, *flags, "--grpc_max_threads=64"]
+
+
+def _program(engine: str) -> list[str]:
+    from exporter.proof.model_server_process import command_of  # noqa: PLC0415 - of an extra
+    from serving import __name__ as embedded  # noqa: PLC0415 - as above
+
+    command = command_of("") if engine != OPENVINO else [sys.executable, "-m", embedded]
+    return [*command, f"--engine={engine}"] if command[0] == sys.executable else command
 
 
 def models_config(served: Sequence[Target]) -> str:

@@ -10,7 +10,8 @@ import yaml
 from tests.deploy.project import COMPOSE, VARIABLE, compose_services, compose_tool, env_example
 from tests.support.processes import ROOT
 
-PROFILES = ("monitoring", "embedded", "gpu")
+PROFILES = ("monitoring", "embedded", "openvino", "gpu")
+REPLACEMENTS = ("embedded", "openvino", "tf-serving-gpu")
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +88,7 @@ def test_nothing_but_the_gateway_is_open_to_other_machines(tool):
         if "ports" in service
     }
     assert published.pop("gateway") == [None]
-    assert {"tf-serving", "embedded", "tf-serving-gpu"} <= published.keys()
+    assert {"tf-serving", *REPLACEMENTS} <= published.keys()
     assert {host for hosts in published.values() for host in hosts} == {"127.0.0.1"}
 
 
@@ -99,6 +100,6 @@ def host_of(port):
 
 
 def test_replacements_answer_to_the_name_that_the_gateway_asks_for(tool):
-    services = config(tool, "embedded", "gpu")["services"]
-    for name in ("embedded", "tf-serving-gpu"):
+    services = config(tool, *PROFILES)["services"]
+    for name in REPLACEMENTS:
         assert services[name]["networks"]["model-server"]["aliases"] == ["tf-serving"]

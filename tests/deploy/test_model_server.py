@@ -1,5 +1,6 @@
 """The model server starts on one list of flags and one set of files, wherever it runs."""
 
+import copy
 import os
 import signal
 import subprocess
@@ -9,7 +10,7 @@ import pytest
 
 from serving.options import parse
 from tests.deploy import manifests
-from tests.deploy.project import compose_services
+from tests.deploy.project import VERSION, compose_services
 from tests.support import fixture_models
 from tests.support.model_server import running_model_server
 from tests.support.processes import ROOT, answers, wait_until
@@ -18,7 +19,13 @@ from tests.support.volumes import require_root
 FILES = ROOT / "k8s/model-server"
 START = ["bash", "/config/model-server.sh"]
 THREADS = ["--tensorflow_inter_op_parallelism=2"]
-IN_COMPOSE = ("tf-serving", "embedded", "tf-serving-gpu")
+OPENVINO_THREADS = ["--openvino_threads=2"]
+IN_COMPOSE = {
+    "tf-serving": THREADS,
+    "embedded": THREADS,
+    "openvino": OPENVINO_THREADS,
+    "tf-serving-gpu": THREADS,
+}
 
 
 @pytest.fixture
@@ -134,14 +141,15 @@ def test_embedded_server_has_every_flag_and_value(start):
     assert flags[-1:] == THREADS
 
 
-def test_the_image_s_server_listens_on_every_address_unless_told_otherwise(tmp_path):
+@pytest.mark.parametrize("script", ["tensorflow_model_server", "openvino/tensorflow_model_server"])
+def test_an_image_s_server_listens_on_every_address_unless_told_otherwise(tmp_path, script):
     """What the real server always does; ours, outside of a container, keeps to its machine."""
     python = tmp_path / "python"
     python.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     python.chmod(0o755)
     for flags, host in (([], "0.0.0.0"), (["--host=10.0.0.1"], "10.0.0.1")):
         said = subprocess.run(
-            ["sh", str(ROOT / "deploy/images/tensorflow_model_server"), *flags],
+            ["sh", str(ROOT / "deploy/images" / script), *flags],
             env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
             capture_output=True,
             text=True,
@@ -159,12 +167,48 @@ def test_a_flag_that_is_given_again_wins(start):
 @pytest.mark.parametrize("name", IN_COMPOSE)
 def test_compose_starts_it_by_the_script_and_adds_the_threads(name):
     service = compose_services()[name]
-    assert (service["entrypoint"], service["command"]) == (START, THREADS)
+    assert (service["entrypoint"], service["command"]) == (START, IN_COMPOSE[name])
 
 
 def test_kubernetes_starts_it_by_the_script_and_adds_the_threads(rendered):
     for container in kubernetes_containers(rendered):
         assert (container["command"], container["args"]) == (START, THREADS)
+
+
+def test_kubernetes_starts_openvino_by_the_script_too_and_adds_its_threads(rendered):
+    for objects in (rendered["openvino"], rendered["production with openvino"]):
+        container = openvino_container(objects)
+        assert (container["command"], container["args"]) == (START, OPENVINO_THREADS)
+        assert container["image"] == f"sightserve/serving-openvino:{VERSION}"
+
+
+def openvino_container(objects):
+    deployment = manifests.named(objects, "Deployment", "tf-serving")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    return container
+
+
+def test_openvino_changes_nothing_but_image_threads_memory_and_its_cache(rendered):
+    plain = copy.deepcopy(manifests.named(rendered["k8s/"], "Deployment", "tf-serving"))
+    changed = copy.deepcopy(manifests.named(rendered["openvino"], "Deployment", "tf-serving"))
+    for deployment in (plain, changed):
+        spec = deployment["spec"]["template"]["spec"]
+        spec["volumes"] = [each for each in spec["volumes"] if each["name"] != "cache"]
+        (container,) = spec["containers"]
+        mounts = [each for each in container["volumeMounts"] if each["name"] != "cache"]
+        container["volumeMounts"] = mounts
+        for amounts in container["resources"].values():
+            del amounts["memory"]
+        del container["image"], container["args"]
+    assert changed == plain
+
+
+def test_openvino_can_write_where_its_image_keeps_what_is_compiled(rendered):
+    script = (ROOT / "deploy/images/openvino/tensorflow_model_server").read_text()
+    assert "--openvino_cache_dir=/cache " in script
+    mounts = openvino_container(rendered["openvino"])["volumeMounts"]
+    assert {"name": "cache", "mountPath": "/cache"} in mounts
+    assert "openvino-cache:/cache" in compose_services()["openvino"]["volumes"]
 
 
 def test_compose_and_kubernetes_set_malloc_alike(rendered):

@@ -15,7 +15,7 @@ from tests.support.processes import ROOT
 
 BASE = "python:3.13-slim-trixie"
 STAND_IN = f"sightserve-test/{BASE}"
-TARGETS = ("gateway", "serving", "exporter")
+TARGETS = ("gateway", "serving-openvino", "serving", "exporter")
 _MARK = {"org.sightserve.test": "true"}
 
 

@@ -94,6 +94,7 @@ def new_stack(request, engine, images, weights):
             GATEWAY_IMAGE=images["gateway"],
             TF_SERVING_IMAGE=images["serving"],
             SERVING_IMAGE=images["serving"],
+            SERVING_OPENVINO_IMAGE=images["serving-openvino"],
             MODEL="digits",
             WEIGHTS_DIR=str(weights),
             MODELS_CONFIG=str(models_config),
@@ -106,7 +107,8 @@ def new_stack(request, engine, images, weights):
 
     yield make
     for stack in made:
-        stack.compose("--profile", "embedded", "down", "--volumes", "--remove-orphans", check=False)
+        profiles = ("--profile", "embedded", "--profile", "openvino")
+        stack.compose(*profiles, "down", "--volumes", "--remove-orphans", check=False)
 
 
 @pytest.fixture(scope="session")

@@ -119,12 +119,13 @@ def test_compose_builds_what_is_not_there(engine, images, base, new_stack):
         for word in ("--build-arg", f"{key}={value}")
     ]
     new_stack().compose(
-        *("--profile", "embedded", "build", *arguments),
-        *("gateway", "embedded", "exporter"),
+        *("--profile", "embedded", "--profile", "openvino", "build", *arguments),
+        *("gateway", "openvino", "embedded", "exporter"),
         seconds=800,
         PYTHON_IMAGE=base,
         GATEWAY_IMAGE=names["gateway"],
         SERVING_IMAGE=names["serving"],
+        SERVING_OPENVINO_IMAGE=names["serving-openvino"],
         EXPORTER_IMAGE=names["exporter"],
     )
     for target, name in names.items():

@@ -1,5 +1,6 @@
-"""What the three images hold, and what they can do without."""
+"""What the images hold, and what they can do without."""
 
+import re
 import time
 
 import pytest
@@ -19,6 +20,9 @@ HARDENED = {
 }
 MEGABYTE = 1e6
 OTEL_LOCK = "otel.lock"
+(OPENVINO,) = re.findall(
+    r"^openvino==(\S+)", (ROOT / "requirements/openvino.lock").read_text(), re.MULTILINE
+)
 TRACING = {"GATEWAY_OTEL": "true", "GATEWAY_MODEL_NAME": "any"}
 
 
@@ -75,6 +79,25 @@ def test_gateway_is_small_and_has_no_tensorflow(engine, base, images):
     )
 
 
+def test_serving_openvino_is_small_and_has_no_tensorflow(engine, images):
+    size = engine.images.get(images["serving-openvino"]).attrs["Size"]
+    print(f"serving-openvino has {size / MEGABYTE:.0f} MB")  # noqa: T201 - a number for the notes
+    assert size < 500 * MEGABYTE
+    script = (
+        "import importlib.metadata as m, importlib.util as u, openvino;"
+        "print(*(d.name for d in m.distributions()), u.find_spec('tensorflow'));"
+        "print(openvino.Core().available_devices)"
+    )
+    code, output = ran(
+        engine, images["serving-openvino"], "-c", script, entrypoint="python", **HARDENED
+    )
+    installed, devices = output.splitlines()
+    assert (code, devices) == (0, "['CPU']")
+    assert "openvino" in installed.split()
+    assert not [name for name in installed.split() if name.startswith(("tensorflow", "keras"))]
+    assert installed.endswith(" None")
+
+
 def test_one_build_argument_gives_a_gateway_that_sends_traces(engine, base, images):
     command = f"--build-arg GATEWAY_LOCK={OTEL_LOCK} -t sightserve/gateway:otel"
     assert command in (ROOT / "docs/operations.md").read_text()
@@ -111,6 +134,7 @@ def test_exporter_and_serving_share_tensorflow(engine, images):
     ("target", "command", "expected"),
     [
         ("gateway", ["--help"], "GATEWAY_"),
+        ("serving-openvino", ["--help"], "--openvino_precision"),
         ("serving", ["--help"], "--model_config_file"),
         ("exporter", ["--help"], "demo"),
     ],
@@ -121,15 +145,25 @@ def test_answers_help_when_hardened(engine, images, target, command, expected):
     assert expected in output
 
 
-def test_serving_answers_to_the_name_and_entry_point_of_tensorflow_servings_image(engine, images):
+@pytest.mark.parametrize(
+    ("target", "libraries"),
+    [
+        ("serving", ["TensorFlow Library: 2.20.0", "OpenVINO Library: not installed"]),
+        (
+            "serving-openvino",
+            ["TensorFlow Library: not installed", f"OpenVINO Library: {OPENVINO}"],
+        ),
+    ],
+)
+def test_serving_answers_to_the_name_and_entry_point_of_tensorflow_servings_image(
+    engine, images, target, libraries
+):
     code, output = ran(
-        engine, images["serving"], "--version", entrypoint="tensorflow_model_server", **HARDENED
+        engine, images[target], "--version", entrypoint="tensorflow_model_server", **HARDENED
     )
-    assert (code, output.splitlines()) == (
-        0,
-        [f"Sightserve embedded model server: {VERSION}", "TensorFlow Library: 2.20.0"],
-    )
-    config = engine.images.get(images["serving"]).attrs["Config"]
+    assert code == 0
+    assert output.splitlines() == [f"Sightserve embedded model server: {VERSION}", *libraries]
+    config = engine.images.get(images[target]).attrs["Config"]
     assert {"MODEL_NAME=model", "MODEL_BASE_PATH=/models"} <= set(config["Env"])
     assert {"8500/tcp", "8501/tcp"} == set(config["ExposedPorts"])
 
@@ -140,7 +174,7 @@ def test_gateway_listens_on_every_address(engine, images):
 
 
 def test_health_checks_need_no_curl(engine, images):
-    for target in ("gateway", "serving"):
+    for target in ("gateway", "serving-openvino", "serving"):
         test = engine.images.get(images[target]).attrs["Config"]["Healthcheck"]["Test"]
         assert "curl" not in " ".join(test)
         assert "wget" not in " ".join(test)

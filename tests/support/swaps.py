@@ -43,6 +43,7 @@ def soak(
     swaps: int,
     clients: int,
     *,
+    engine: str = "tensorflow",
     report: Callable[[int, int, int], None] = lambda *_: None,
 ) -> Soak:
     """Swap `swaps` times while `clients` threads send requests.
@@ -55,6 +56,7 @@ def soak(
     fixture_models.copy_version(models, "m", 1, served / "1")
     result, stopping = Soak(), threading.Event()
     flags = ["--model_name=m", f"--model_base_path={served}", "--enable_reload_config"]
+    flags += [f"--engine={engine}", f"--openvino_cache_dir={directory / 'cache'}"]
     with running_model_server(directory, *flags) as server:
         threads = [
             threading.Thread(target=_send, args=(server, result, stopping)) for _ in range(clients)

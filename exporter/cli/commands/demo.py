@@ -8,6 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from exporter.build_process import build_apart
+from exporter.cli.export_options import OpenVino
 from exporter.cli.output import say_published
 from exporter.cli.parameters import PUBLISH_PANEL, AsJson, BasePath
 from exporter.cli.quiet import talking
@@ -33,6 +34,7 @@ def run(
         Path | None,
         typer.Option(help="Also write the held-out digits as PNG files, with labels.txt."),
     ] = None,
+    openvino: OpenVino = "auto",
     as_json: AsJson = False,  # noqa: FBT002 - a typer flag
 ) -> None:
     """Train a small CNN on handwritten digits and publish it: offline, under a minute.
@@ -51,6 +53,12 @@ def run(
     files = DemoFiles(keras_file=save_keras, held_out_folder=write_held_out)
     with reporting(console, STEPS) as report:
         published = publish_demo(
-            name, base_path or settings.base_path, files, settings, report, build_apart
+            name,
+            base_path or settings.base_path,
+            files,
+            settings,
+            report,
+            build_apart,
+            openvino=openvino,
         )
     say_published(console, published, as_json=as_json)

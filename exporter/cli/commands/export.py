@@ -13,7 +13,9 @@ from exporter.cli.output import say_published
 from exporter.cli.parameters import PUBLISH_PANEL, AsJson, BasePath, parse_size
 from exporter.cli.quiet import talking
 from exporter.errors import UsageError
+from exporter.openvino import packages
 from exporter.options import (
+    DEFAULT_MIN_AGREEMENT,
     IMAGENET,
     AccuracyOptions,
     ExportOptions,
@@ -64,6 +66,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
     jit: option.Jit = False,  # noqa: FBT002 - a typer flag
     tflite: option.TfLite = None,
     calibration_dir: option.CalibrationDir = None,
+    openvino: option.OpenVino = "auto",
+    min_agreement: option.MinAgreement = DEFAULT_MIN_AGREEMENT,
     name: option.Name = None,
     base_path: BasePath = None,
     version: option.Version = None,
@@ -113,7 +117,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
     image = _image_fields(pixels, fit, crop_fraction, resample, antialias)
     if size:
         image |= {"height": size[0], "width": size[1]}
-    calibration.find(tflite, calibration_dir, golden_dir)
+    calibration.find(tflite, calibration_dir, golden_dir, is_quantised=precision == "int8")
     files = SourceFiles(
         application=application,
         keras_file=keras,
@@ -140,6 +144,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
         jit=jit,
         tflite=tflite,
         calibration_dir=calibration_dir,
+        openvino=openvino,
+        min_agreement=min_agreement,
         golden_dir=golden_dir,
         parity_bound=settings.parity_bound if parity_bound is None else parity_bound,
         encoded_parity_bound=settings.encoded_parity_bound
@@ -149,6 +155,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
         accuracy=accuracy,
         max_latency_ms=max_latency_ms,
     )
+    packages.settled(options)
+    calibration.require(options)
     preflight.require_target(options, source_bytes=files.size_bytes())
     source = SourceOptions(
         files=files,

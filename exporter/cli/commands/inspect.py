@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from contract.card import ModelCard
-from exporter.cli.output import megabytes, say
+from exporter.cli.output import engine_lines, megabytes, say
 from exporter.cli.parameters import LOOK_PANEL, AsJson, BasePath, ModelName, Version
 from exporter.errors import RefusedError
 from exporter.settings import load_settings
@@ -89,6 +89,7 @@ def _card_lines(card: ModelCard) -> list[str]:
             f"parity       {parity.max_abs_difference:.1e} on {parity.n} images "
             f"(bound {parity.bound:g})"
         )
+    lines += [f"engine       {line}" for line in engine_lines(card)]
     return lines
 
 

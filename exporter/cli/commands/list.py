@@ -37,7 +37,7 @@ def run(
     ] = None,
     as_json: AsJson = False,  # noqa: FBT002 - a typer flag
 ) -> None:
-    """List every published version: size, classes, accuracy, source and day of its export.
+    """List every published version: size, classes, accuracy, OpenVINO, source and day of export.
 
     [bold]Example[/bold]
 
@@ -65,6 +65,7 @@ def _row(found: PublishedVersion) -> dict[str, Any]:
         "size_bytes": found.size_bytes,
         "classes": len(card.classes) if card else None,
         "top_1": round(card.evaluation.top_1, 4) if card and card.evaluation else None,
+        "openvino": [proof.precision for proof in card.engines] if card else [],
         "source": card.source.name if card else None,
         "exported_at": card.exported_at.astimezone(UTC).isoformat() if card else None,
     }
@@ -81,8 +82,10 @@ def table_of(rows: list[dict[str, Any]]) -> Table:
 
 
 def _cell(key: str, value: Any) -> str:
-    if value is None:
+    if value is None or value == []:
         return "-"
+    if isinstance(value, list):
+        return ", ".join(value)
     if key == "size_bytes":
         return megabytes(value)
     return str(value)[:10] if key == "exported_at" else str(value)

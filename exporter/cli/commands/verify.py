@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
@@ -21,12 +21,14 @@ from exporter.cli.parameters import (
     require_bound,
 )
 from exporter.cli.quiet import talking
-from exporter.errors import FailedError, UsageError, first_line
-from exporter.proof import bounds, goldens
+from exporter.errors import FailedError, RefusedError, UsageError, first_line
+from exporter.openvino import packages
+from exporter.options import OpenVinoPrecision
+from exporter.proof import bounds, gate, goldens
 from exporter.proof.gateway import Gateway, kind_of
 from exporter.proof.gateway_replay import replay_gateway
 from exporter.proof.goldens import Goldens
-from exporter.proof.model_server import connect
+from exporter.proof.model_server import alone, connect
 from exporter.proof.replay import Checked, replay
 from exporter.settings import Settings, load_settings
 from exporter.store import inventory
@@ -68,6 +70,19 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
             callback=require_bound, help="Largest difference of a probability; as at export."
         ),
     ] = None,
+    precision: Annotated[
+        OpenVinoPrecision | None,
+        typer.Option(
+            help="What the server computes in, if its engine is OpenVINO: held to that one's bound."
+        ),
+    ] = None,
+    openvino: Annotated[  # noqa: FBT002 - a typer flag
+        bool,
+        typer.Option(
+            help="Also start a model server of our own with --engine=openvino in every precision "
+            "that the version is proven in; needs the extra openvino."
+        ),
+    ] = True,
     api_key: ApiKey = None,
     signature: Annotated[  # noqa: FBT002 - a typer flag
         bool, typer.Option("--signature", help="Check model.sig instead; asks no server.")
@@ -80,7 +95,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
     """Ask a model server or gateway for the golden images; compare with the answers at export.
 
     The golden images are those of the version on disk. With --signature the files on disk are held
-    against the signature that `sign` has put beside them.
+    against the signature that `sign` has put beside them. A version that is proven on OpenVINO is
+    also replayed on a model server of our own with that engine.
 
     [bold]Examples[/bold]
 
@@ -98,11 +114,64 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option
     where, known = (target, name) if "://" in target else (url or _DEFAULT_URL, target)
     if "://" in target and url is not None:
         raise UsageError("two URLs: give the model's name before --model-server")
+    held_to = _HeldTo(bound, precision, settings)
     if kind_of(where) == "gateway":
-        found, checked = _by_gateway(where, known, version, path, bound, settings, api_key)
+        found, checked = _by_gateway(where, known, version, path, held_to, api_key)
     else:
-        found, checked = _by_model_server(where, known, version, path, bound, settings)
-    _show(where, found, checked, as_json=as_json)
+        found, checked = _by_model_server(where, known, version, path, held_to)
+    engines = _by_openvino(found, settings, is_wanted=openvino)
+    _show(where, found, checked, engines, as_json=as_json)
+
+
+@dataclass(frozen=True, slots=True)
+class _HeldTo:
+    """How far a server's answers may be off."""
+
+    bound: float | None
+    """What the command line says."""
+    precision: str | None
+    """Of OpenVINO, where that is what answers."""
+    settings: Settings
+
+    def of(self, card: ModelCard) -> tuple[float, float | None]:
+        """For all probabilities, and for those of files that the server decodes; None: the same.
+
+        Raises:
+            UsageError: the version is not proven in the precision.
+        """
+        if self.bound is not None:
+            return self.bound, None
+        if self.precision is not None:
+            proof = next((each for each in card.engines if each.precision == self.precision), None)
+            if proof is None:
+                raise UsageError(f"--precision {self.precision}: the version is not proven in it")
+            return proof.bound, gate.encoded_bound(card, proof)
+        if card.parity:
+            return card.parity.bound, None
+        return self.settings.parity_bound or bounds.parity_bound(card.precision), None
+
+    def hint(self, card: ModelCard) -> str:
+        """What a server in a coarser precision needs to be told."""
+        coarser = [proof.precision for proof in card.engines if proof.precision != "f32"]
+        if not coarser or self.bound is not None or self.precision is not None:
+            return ""
+        return f"; if its engine is OpenVINO, say --precision {' or '.join(coarser)}"
+
+
+def _by_openvino(
+    found: PublishedVersion, settings: Settings, *, is_wanted: bool
+) -> dict[str, list[Checked]]:
+    """The checks by precision, each of a model server of our own."""
+    if not is_wanted or found.card is None or not packages.is_installed():
+        return {}
+    card, kept = found.card, goldens.read(found.path)
+    with alone(found) as base_path:
+        return {
+            proof.precision: gate.prove_engine(
+                base_path, kept, card, proof, settings, version=found.version
+            )
+            for proof in card.engines
+        }
 
 
 def _by_gateway(
@@ -110,10 +179,10 @@ def _by_gateway(
     name: str | None,
     version: int | None,
     base_path: Path,
-    bound: float | None,
-    settings: Settings,
+    held_to: _HeldTo,
     api_key: str | None,
 ) -> tuple[PublishedVersion, list[Checked]]:
+    settings = held_to.settings
     with Gateway(
         url,
         api_key=api_key or settings.gateway_api_key,
@@ -122,7 +191,7 @@ def _by_gateway(
         model_name = name or gateway.default_model()
         number = gateway.card(model_name, version)[0] if name is None else version
         found, card, kept = _on_disk(base_path, model_name, number)
-        limit = _bound(card, bound, settings)
+        limit, _ = held_to.of(card)
         return found, replay_gateway(gateway, model_name, found.version, kept, card, limit)
 
 
@@ -131,10 +200,9 @@ def _by_model_server(
     name: str | None,
     version: int | None,
     base_path: Path,
-    bound: float | None,
-    settings: Settings,
+    held_to: _HeldTo,
 ) -> tuple[PublishedVersion, list[Checked]]:
-    with connect(url, settings.request_timeout_seconds) as client:
+    with connect(url, held_to.settings.request_timeout_seconds) as client:
         model_name = name or _only_model(base_path)
         number = version
         if name is None and version is None:
@@ -143,9 +211,12 @@ def _by_model_server(
             except ProtocolError as error:
                 raise FailedError(f"{url}, model {model_name}: {first_line(error)}") from error
         found, card, kept = _on_disk(base_path, model_name, number)
-        limit = _bound(card, bound, settings)
+        limit, encoded = held_to.of(card)
         spec = ModelSpec(model_name, found.version)
-        return found, replay(client, spec, kept, card, limit)
+        try:
+            return found, replay(client, spec, kept, card, limit, encoded_bound=encoded)
+        except RefusedError as error:
+            raise RefusedError(f"{error}{held_to.hint(card)}", step=error.step) from error
 
 
 def _only_model(base_path: Path) -> str:
@@ -169,31 +240,42 @@ def _on_disk(
     return found, found.card, goldens.read(found.path)
 
 
-def _bound(card: ModelCard, bound: float | None, settings: Settings) -> float:
-    if bound is not None:
-        return bound
-    if card.parity:
-        return card.parity.bound
-    return settings.parity_bound or bounds.parity_bound(card.precision)
-
-
-def _show(url: str, found: PublishedVersion, checked: list[Checked], *, as_json: bool) -> None:
+def _show(
+    url: str,
+    found: PublishedVersion,
+    checked: list[Checked],
+    engines: dict[str, list[Checked]],
+    *,
+    as_json: bool,
+) -> None:
     if as_json:
         facts = {
             "model": found.model_name,
             "version": found.version,
             "url": url,
             "checked": [asdict(check) for check in checked],
+            "openvino": {
+                precision: [asdict(check) for check in checks]
+                for precision, checks in engines.items()
+            },
             "at": datetime.now(UTC).isoformat(),
         }
         typer.echo(json.dumps(facts, indent=2))
         return
-    lines = [
-        f"{check.signature}: {check.images} asked over {check.protocol}, off by "
-        f"{check.max_abs_difference:.1e} at most"
-        for check in checked
+    lines = [_line(check) for check in checked]
+    lines += [
+        f"OpenVINO in {precision}, on a model server of our own: every signature over gRPC and "
+        f"REST, off by {max(check.max_abs_difference for check in checks):.1e} at most"
+        for precision, checks in engines.items()
     ]
     say(talking(), *lines, f"{found.model_name} version {found.version}: as at export")
+
+
+def _line(check: Checked) -> str:
+    return (
+        f"{check.signature}: {check.images} asked over {check.protocol}, off by "
+        f"{check.max_abs_difference:.1e} at most"
+    )
 
 
 def _check_signature(

@@ -41,6 +41,14 @@ def run(  # noqa: PLR0913 - options of a command
     republish: Annotated[
         bool, typer.Option("--republish", help="Publish a new version even if there is one.")
     ] = False,
+    engine: Annotated[
+        str,
+        typer.Option(
+            envvar="ENGINE",
+            help="What computes: tensorflow, openvino, or auto: whichever is faster here for each "
+            "model, by measuring; tensorflow where OpenVINO is not installed.",
+        ),
+    ] = "auto",
     folder: Annotated[
         Path, typer.Option("--models", metavar="FOLDER", help="Where published models lie.")
     ] = Path("models"),
@@ -112,6 +120,7 @@ def run(  # noqa: PLR0913 - options of a command
             models=folder,
             ports=Ports.of(port, grpc_port, rest_port, host),
             choices=Choices(name, labels, preprocess, weights, republish),
+            engine=engine,
             is_live=view,
             is_opened=open_page,
         )

@@ -152,6 +152,14 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
             rich_help_panel=_TRAINING,
         ),
     ] = 7,
+    openvino: Annotated[
+        Literal["auto", "always", "never"],
+        typer.Option(
+            help="Also for the model server's --engine=openvino; auto: if the extra openvino is "
+            "installed and the answers hold.",
+            rich_help_panel=_PUBLISHING,
+        ),
+    ] = "auto",
     dry_run: Annotated[  # noqa: FBT002 - a typer flag
         bool,
         typer.Option(
@@ -203,4 +211,5 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
         seed=seed,
         min_accuracy=min_accuracy,
         keras_file=keep_keras,
+        openvino=openvino,
     )

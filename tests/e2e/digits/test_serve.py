@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import psutil
@@ -101,6 +102,7 @@ def refused(*words, ports=None):
         (["nowhere.keras"], "no such file"),
         (["MobilNetV2"], "did you mean: MobileNetV2"),
         (["digits", "--labels", "a,b"], "--labels"),
+        (["digits", "--engine", "gpu"], "--engine gpu: there is no such engine"),
     ],
 )
 def test_what_cannot_be_served_is_said_before_anything_starts(tmp_path, words, said):
@@ -108,6 +110,41 @@ def test_what_cannot_be_served_is_said_before_anything_starts(tmp_path, words, s
     assert done.returncode == 2
     assert said in done.stderr
     assert "$ python" not in done.stdout
+
+
+def test_an_engine_that_is_not_installed_is_one_line(tmp_path):
+    program = (
+        "import sys; sys.modules['openvino'] = None;from sightserve.__main__ import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "serve", "digits", "--models", tmp_path],
+        env={**os.environ, "ENGINE": "openvino"},
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.endswith("OpenVINO is not installed: pip install 'sightserve[openvino]'")
+
+
+def test_openvino_serves_the_same_labels(digits, tmp_path):
+    ports = free_ports(3)
+    words = (digits.models / "digits", "--engine", "openvino")
+    with running(command(ports, *words), tmp_path / "log") as process:
+        ready(process)
+        assert "engine: openvino" in process.output
+        answer = classified(ports[0])
+        assert answer["predictions"][0]["label"] == "seven"
+        server = next(
+            each
+            for each in psutil.Process(process.pid).children(recursive=True)
+            if "--engine=openvino" in each.cmdline()
+        )
+        libraries = {Path(each.path).name for each in server.memory_maps()}
+    assert "libopenvino_intel_cpu_plugin.so" in libraries
+    assert not [name for name in libraries if name.startswith("libtensorflow")]
 
 
 def test_a_folder_of_photos_is_not_taken_for_versions(tmp_path):
@@ -197,8 +234,10 @@ def test_a_terminal_gets_a_view_that_fits(digits):
         child.kill()
         child.wait()
         os.close(leader)
-    view = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode()).split("Ready.")[-1]
+    said = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode())
+    view = said.split("Ready.")[-1]
     lines = [line.rstrip("\r") for line in view.splitlines()]
     first = next(number for number, line in enumerate(lines) if line.startswith("ready"))
     assert all(len(line) <= 80 for line in lines[first:])
     assert '"event"' not in view  # the servers' logs are in files
+    assert re.search(r"^  engine         digits: (openvino|tensorflow) \(", said, re.MULTILINE)

@@ -252,6 +252,8 @@ def test_where_nothing_is_wrong_nothing_is_found(healthy):
     assert [each for each in found if each.level != "ok"] == []
     checks = {each.check for each in found}
     assert checks >= {"python", "tensorflow", "processor", "memory", "disk", "models", "docker"}
+    (openvino,) = (each.found for each in found if each.check == "openvino")
+    assert "the engine OpenVINO 20" in openvino
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.plant.__name__)
@@ -321,6 +323,7 @@ def test_without_tensorflow_it_works_and_says_so(healthy, tmp_path):
     assert "not installed" in findings["tensorflow"]["found"]
     assert "sightserve[exporter]" in findings["tensorflow"]["fix"]
     assert findings["gateway"]["fix"] == "pip install 'sightserve[gateway]'"
+    assert findings["openvino"]["fix"] == "pip install 'sightserve[openvino]'"
 
 
 def _doctor(*arguments: object, columns: int | None = None) -> subprocess.CompletedProcess[str]:

@@ -55,7 +55,7 @@ def run(load, tmp_path, report=None):
 def children():
     """The builds, not the servers of other tests in this process."""
     found = psutil.Process().children(recursive=True)
-    return [each for each in found if "exporter.build_process" in " ".join(each.cmdline())]
+    return [each for each in found if "exporter.apart" in " ".join(each.cmdline())]
 
 
 def test_it_builds_and_tells_its_steps(tiny, tmp_path):

@@ -126,6 +126,11 @@ def test_it_takes_one_name_and_says_whose_it_is(wheel):
     assert [name for name in names if name.endswith("licenses/LICENSE")]
     wanted = re.findall(r"^Requires-Dist: ([\w.-]+)[^;\n]*$", text, re.MULTILINE)
     assert sorted(wanted) == ["httpx", "rich", "typer"]
+    assert "openvino>=2026.4; extra == 'openvino'" in text.replace('"', "'")
+    (everything,) = re.findall(
+        r"^Requires-Dist: sightserve\[(.*)\]; extra == .all", text, re.MULTILINE
+    )
+    assert everything.split(",") == ["client", "exporter", "gateway", "openvino", "serving"]
 
 
 def test_the_source_distribution_builds_the_same(source, wheel, tmp_path):
@@ -173,6 +178,15 @@ def test_plain_it_is_the_client_and_the_command(plain, tmp_path):
     assert client.returncode == 0, client.stderr
 
 
+def test_the_model_server_s_flags_reach_it(whole, tmp_path):
+    version = whole.run("model-server", "--version", folder=tmp_path)
+    assert re.search(r"^OpenVINO Library: 20\d\d\.", version.stdout, re.MULTILINE)
+    refused = whole.run("model-server", "--engine=gpu", folder=tmp_path)
+    assert refused.returncode == 255
+    (line,) = refused.stderr.splitlines()
+    assert line.endswith("Couldn't interpret value gpu for flag engine.")
+
+
 def test_the_checkout_is_out_of_reach(whole, tmp_path):
     done = subprocess.run(
         [whole.python, "-c", "import tensorflow, sightserve as s; print(s.__file__); import app"],
@@ -196,6 +210,7 @@ def test_from_an_empty_folder_to_labels(whole, tmp_path):
         )
         assert process.is_running, process.output
         assert "-m sightserve.exporter ensure" in process.output
+        assert "-m sightserve.serving --engine=auto " in process.output
         picture = (ROOT / "samples" / "seven.png").read_bytes()
         answer = httpx.post(f"{url}/classify", files={"file": picture}, trust_env=False).json()
         assert answer["predictions"][0]["label"] == "seven"

@@ -13,9 +13,9 @@ from tests.support.model_server import models_config, running_model_server
 from tests.support.processes import wait_until
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory, models, connect):
-    """A server that polls its disk and its config file every second."""
+@pytest.fixture(scope="module", params=["tensorflow", "openvino"])
+def served(request, tmp_path_factory, models, connect):
+    """A server of each engine that polls its disk and its config file every second."""
     base = tmp_path_factory.mktemp("life-cycle")
     copy_version(models, "m", 1, base / "base" / "1")
     config = base / "models.config"
@@ -34,6 +34,7 @@ def served(tmp_path_factory, models, connect):
     names["base"] = f'name: "base" base_path: "{base}/base"'
     configure()
     flags = [
+        f"--engine={request.param}",
         f"--model_config_file={config}",
         "--model_config_file_poll_wait_seconds=1",
         "--max_num_load_retries=1",
@@ -42,7 +43,13 @@ def served(tmp_path_factory, models, connect):
     with running_model_server(base, *flags) as server:
         client = connect(server.grpc_address)
         yield SimpleNamespace(
-            client=client, base=base, add=add, names=names, config=config, configure=configure
+            client=client,
+            base=base,
+            add=add,
+            names=names,
+            config=config,
+            configure=configure,
+            engine=request.param,
         )
 
 
@@ -53,8 +60,15 @@ def is_available(client, name):
         return False
 
 
+def has_states(client, name, expected):
+    try:
+        return client.states(name) == expected
+    except grpc.RpcError:
+        return False
+
+
 def reach(client, name, expected):
-    wait_until(lambda: client.states(name) == expected, seconds=60, what=f"{name}: {expected}")
+    wait_until(lambda: has_states(client, name, expected), seconds=60, what=f"{name}: {expected}")
 
 
 def test_a_swap_fails_no_request_and_never_goes_back(served, models, image):
@@ -101,6 +115,12 @@ def test_missing_variables_load_and_then_fail_every_predict(served, models, imag
     client = served.client
     shutil.copytree(models / "m" / "1", served.base / "bare" / "1")
     shutil.rmtree(served.base / "bare" / "1" / "variables")
+    if served.engine == "openvino":  # it converts when it loads, and does not get that far
+        served.names["bare"] = f'name: "bare" base_path: "{served.base}/bare"'
+        served.configure()
+        wait_until(lambda: has_states(client, "bare", {1: "END"}), seconds=60)
+        assert client.status("bare", 1).error_code == grpc.StatusCode.UNIMPLEMENTED.value[0]
+        return
     served.add("bare")
     with pytest.raises(grpc.RpcError, match="Could not find variable"):
         client.predict("bare", images=image)

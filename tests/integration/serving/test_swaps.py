@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support.swaps import soak
 
 
-def test_swaps_under_load_fail_no_request_and_keep_no_memory(tmp_path):
-    result = soak(tmp_path, swaps=16, clients=2)
+@pytest.mark.parametrize("engine", ["tensorflow", "openvino"])
+def test_swaps_under_load_fail_no_request_and_keep_no_memory(tmp_path, engine):
+    result = soak(tmp_path, swaps=16, clients=2, engine=engine)
     assert result.failures == []
     assert result.answers > 16
     # Loading once takes more than a megabyte: a leak of every version would show.

@@ -77,7 +77,7 @@ def test_the_server_says_what_is_missing_and_exits(environment, base_path, serve
     result = run([*server, *flags], environment)
     assert result.returncode == 255
     assert result.stderr == (
-        "Failed to start server. Error: FAILED_PRECONDITION: the engine saved_model cannot be "
+        "Failed to start server. Error: FAILED_PRECONDITION: the engine tensorflow cannot be "
         "imported: No module named 'tensorflow'; pip install 'sightserve[serving]' installs what "
         "it needs\n"
     )

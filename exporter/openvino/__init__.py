@@ -1,0 +1,1 @@
+"""A version for OpenVINO, the model server's second engine: made, proven, and told by the card."""
