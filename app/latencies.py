@@ -70,15 +70,24 @@ class Latencies:
         for stage, seconds in seconds_by_stage.items():
             histograms.setdefault((model, version, stage), Histogram()).add(seconds)
 
-    def summary(self) -> dict[Key, dict[str, float]]:
-        """Count and milliseconds (mean, quantiles, maximum) by key, over the last windows."""
+    def recent(self) -> dict[Key, Histogram]:
+        """The last windows merged, by key."""
         oldest = self._clock() - WINDOWS * WINDOW_SECONDS
         merged: dict[Key, Histogram] = {}
         for started_at, histograms in self._windows:
             if started_at > oldest:
                 for key, histogram in histograms.items():
                     merged.setdefault(key, Histogram()).merge(histogram)
-        return {key: _summary(histogram) for key, histogram in sorted(merged.items())}
+        return merged
+
+    def summary(self) -> dict[Key, dict[str, float]]:
+        """Count and milliseconds (mean, quantiles, maximum) by key, over the last windows."""
+        return summary(self.recent())
+
+
+def summary(histograms: Mapping[Key, Histogram]) -> dict[Key, dict[str, float]]:
+    """Count and milliseconds (mean, quantiles, maximum) by key."""
+    return {key: _summary(histogram) for key, histogram in sorted(histograms.items())}
 
 
 def _summary(histogram: Histogram) -> dict[str, float]:

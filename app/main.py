@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
+from typing import Final
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -15,9 +16,10 @@ from starlette.exceptions import HTTPException
 from app.access.addresses import TrustedProxies
 from app.access.hosts import AllowedHosts
 from app.access.keys import KeysError, KeysFile
-from app.access.limits import Limiter
+from app.access.limits import Limiter, Policy, Rate
 from app.classification import build_classification
 from app.classify.lag import LoopLag
+from app.classify.readiness import Readiness
 from app.errors import GatewayError
 from app.http import classify, docs, health, models, page, problems, stats
 from app.http.access import ClientGuard, Cors, HostGuard
@@ -31,15 +33,21 @@ from app.http.outcomes import Outcomes
 from app.http.ports import PortGuard
 from app.http.refusals import Refusals
 from app.http.services import Services
+from app.http.shortcut import ClassifyShortcut
 from app.log import get_logger
 from app.metrics.gateway import Metrics
 from app.settings.gateway import Settings
 from app.tracing import Tracing
+from app.workers.member import Member
 from protocol.version import running_version
 
+_HEAD_START_SECONDS: Final = 5.0
+"""So long a worker that replaces another may take to get ready before it serves all the same."""
+_LOOK_SECONDS: Final = 0.1
 
-def create_app(settings: Settings) -> FastAPI:
-    """Build a gateway; connections open in its lifespan."""
+
+def create_app(settings: Settings, member: Member | None = None) -> FastAPI:
+    """Build a gateway, or one of several workers; connections open in its lifespan."""
     clock = time.monotonic
     metrics = Metrics(clock)
     lag = LoopLag()
@@ -48,6 +56,8 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await parts.start()
+        if member is not None and member.is_replacement:
+            await _get_ready(parts.readiness)
         lag_watch = asyncio.create_task(lag.watch())
         watch = asyncio.create_task(keys.watch(partial(_log_keys, keys))) if keys else None
         try:
@@ -82,12 +92,24 @@ def create_app(settings: Settings) -> FastAPI:
         gate=OverloadGate(parts.admission.verdict, refusals, callers),
         refusals=refusals,
         outcomes=outcomes,
+        member=member,
     )
-    _guard(app, settings, callers, clock)
+    app.add_middleware(ClassifyShortcut)
+    _guard(app, settings, callers, clock, member)
     app.add_middleware(
         Observe, metrics=metrics.http, log=get_logger(), tracing=tracing, outcomes=outcomes
     )
     return app
+
+
+async def _get_ready(readiness: Readiness) -> None:
+    """Others serve meanwhile: what connects is theirs until the models answer here, too."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_HEAD_START_SECONDS):
+            while True:
+                if (await readiness.report()).is_ready:
+                    return
+                await asyncio.sleep(_LOOK_SECONDS)
 
 
 def _tracing(settings: Settings) -> Tracing | None:
@@ -107,7 +129,13 @@ def _callers(settings: Settings, keys: KeysFile | None) -> Callers:
     )
 
 
-def _guard(app: FastAPI, settings: Settings, callers: Callers, clock: Callable[[], float]) -> None:
+def _guard(
+    app: FastAPI,
+    settings: Settings,
+    callers: Callers,
+    clock: Callable[[], float],
+    member: Member | None,
+) -> None:
     """Put around the routes what is configured, innermost first; nothing costs nothing."""
     if callers.have_keys:
         declare_keys(app)
@@ -116,8 +144,8 @@ def _guard(app: FastAPI, settings: Settings, callers: Callers, clock: Callable[[
         app.add_middleware(
             ClientGuard,
             callers=callers,
-            per_address=Limiter(per_address, clock=clock) if per_address else None,
-            per_key=Limiter(per_key, clock=clock) if per_key else None,
+            per_address=_limiter(per_address, clock, member, "address"),
+            per_key=_limiter(per_key, clock, member, "key"),
         )
     if settings.cors_origins:
         app.add_middleware(Cors, origins=settings.cors_origins)
@@ -125,6 +153,15 @@ def _guard(app: FastAPI, settings: Settings, callers: Callers, clock: Callable[[
         app.add_middleware(HostGuard, hosts=AllowedHosts(settings.allowed_hosts))
     if settings.admin_port is not None:
         app.add_middleware(PortGuard)
+
+
+def _limiter(
+    rate: Rate | None, clock: Callable[[], float], member: Member | None, kind: Policy
+) -> Limiter | None:
+    """One for each rate that is set; several workers count together."""
+    if rate is None:
+        return None
+    return Limiter(rate, clock=clock, debts=None if member is None else member.debts(kind))
 
 
 def _application(lifespan: Callable[[FastAPI], object]) -> FastAPI:

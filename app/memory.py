@@ -8,6 +8,8 @@ from app.settings.gateway import Settings
 
 _GATEWAY_BYTES: Final = 160_000_000
 """The gateway's own process, rows and answers included, and the one that workers come from."""
+_SUPERVISOR_BYTES: Final = 60_000_000
+"""Where there are several gateway processes, the one that starts them."""
 _WORKER_BYTES: Final = 8_000_000
 """A worker's own pages and the heap that it keeps, without the image: measured 2.4 MB and 4 MiB."""
 _CONNECTION_BYTES: Final = 40_000
@@ -18,8 +20,10 @@ _CONNECTION_BYTES: Final = 40_000
 def promised_bytes(settings: Settings) -> int:
     """Memory of all processes together that no client can make the gateway exceed."""
     workers = 2 * settings.decode_workers
+    supervisor = _SUPERVISOR_BYTES if settings.workers > 1 else 0
     return (
-        _GATEWAY_BYTES
+        settings.workers * _GATEWAY_BYTES
+        + supervisor
         + workers * _WORKER_BYTES
         + settings.max_buffered_bytes
         + settings.decode_memory_bytes

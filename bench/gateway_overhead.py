@@ -63,6 +63,12 @@ class HttpCaller:
             raise RuntimeError(body.decode())
         self._idle.append((reader, writer))
 
+    def close(self) -> None:
+        """Close the idle connections."""
+        for _, writer in self._idle:
+            writer.close()
+        self._idle.clear()
+
 
 async def direct_caller(server: ModelServerPool, model: str, data: bytes) -> Call:
     """A Predict of the image's pixels, decoded once."""

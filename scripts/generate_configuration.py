@@ -17,6 +17,7 @@ sys.path.insert(0, str(ROOT))
 
 from app.models_file import ModelSettings  # noqa: E402 - the checkout comes first on the path
 from app.settings.gateway import ENV_PREFIX, Settings  # noqa: E402
+from app.settings.room import ForEachWorker  # noqa: E402
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -31,7 +32,7 @@ Every setting is an environment variable. A value that is missing or not allowed
 `python -m app` with one line and exit code 2, and so does a variable that begins with `GATEWAY_`
 and is none of these; the line says which one was probably meant. (Those by which Kubernetes
 describes Services, such as `GATEWAY_SERVICE_HOST`, are ignored.) `--host`, `--port`,
-`--model-server-url`, `--model-name` and `--log-level` win over the environment.
+`--model-server-url`, `--model-name`, `--log-level` and `--workers` win over the environment.
 
 | variable | default | allowed | meaning |
 |---|---|---|---|
@@ -88,7 +89,7 @@ def _row(name: str, field: FieldInfo) -> str:
 
 def _default(field: FieldInfo) -> str:
     if field.default_factory is not None:
-        return "(none)" if field.default_factory is dict else "CPUs"
+        return _made(field.default_factory)
     if field.default is PydanticUndefined:
         return "(required)"
     if field.default is None or field.default in ((), {}):
@@ -98,6 +99,12 @@ def _default(field: FieldInfo) -> str:
     if isinstance(field.default, (str, int, float)):
         return f"`{field.default}`"
     return "see meaning"
+
+
+def _made(factory: object) -> str:
+    if isinstance(factory, ForEachWorker):
+        return f"`{factory.value}` for each worker"
+    return "(none)" if factory is dict else "CPUs"
 
 
 def _bounds(field: FieldInfo) -> str:

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from app.access.debts import Debts, OwnDebts
 from app.errors import RateLimitedError, Refusal
 
 MAX_CLIENTS: Final = 50_000
@@ -77,20 +77,25 @@ class Limiter:
     """One rate, for each of many clients."""
 
     def __init__(
-        self, rate: Rate, *, clock: Callable[[], float], max_clients: int = MAX_CLIENTS
+        self,
+        rate: Rate,
+        *,
+        clock: Callable[[], float],
+        max_clients: int = MAX_CLIENTS,
+        debts: Debts | None = None,
     ) -> None:
+        """Create it; `debts` are those of several processes, where they count together."""
         self._rate = rate
         self._clock = clock
-        self._max_clients = max_clients
         self._interval_seconds = rate.window_seconds / rate.quota
-        self._full_at: OrderedDict[str, float] = OrderedDict()
+        self._debts = OwnDebts(max_clients) if debts is None else debts
 
     def __len__(self) -> int:
-        return len(self._full_at)
+        return len(self._debts)
 
     def standing(self, client: str) -> Standing:
         """How the client stands; takes nothing."""
-        owed_seconds = max(0.0, self._full_at.get(client, 0.0) - self._clock())
+        owed_seconds = max(0.0, self._debts.full_at(client) - self._clock())
         free_seconds = self._rate.window_seconds - owed_seconds
         # A millionth of an image: sums of intervals are not exact.
         remaining = math.floor(free_seconds / self._interval_seconds + 1e-6)
@@ -101,12 +106,7 @@ class Limiter:
 
     def take(self, client: str, images: int) -> None:
         """Charge a client, whatever it has left."""
-        now = self._clock()
-        full_at = max(now, self._full_at.get(client, 0.0)) + images * self._interval_seconds
-        self._full_at[client] = full_at
-        self._full_at.move_to_end(client)
-        while len(self._full_at) > self._max_clients:
-            self._full_at.popitem(last=False)
+        self._debts.add(client, self._clock(), images * self._interval_seconds)
 
 
 @dataclass(frozen=True, slots=True)

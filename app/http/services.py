@@ -14,6 +14,7 @@ from app.http.outcomes import Outcomes
 from app.http.refusals import Refusals
 from app.metrics.gateway import Metrics
 from app.settings.gateway import Settings
+from app.workers.member import Member
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +31,5 @@ class Services:
     gate: Gate
     refusals: Refusals
     outcomes: Outcomes
+    member: Member | None
+    """This process among several workers; None where it is alone."""

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Final, Self
+from collections.abc import Mapping
+from typing import Any, Final, Self
 
 from pydantic import Field, model_validator
 
 from app.container import usable_cpus
-from app.settings.room import Room
+from app.settings.room import ForEachWorker, Room
 
 _MEGABYTE: Final = 1_000_000
 _MOST_DEFAULT_WORKERS: Final = 8
 
 
-def _default_workers() -> int:
+def _default_workers(data: Mapping[str, Any]) -> int:
     """Two per CPU, as one idles while its row is handed on; eight are as fast as one event loop."""
-    return min(_MOST_DEFAULT_WORKERS, 2 * usable_cpus())
+    gateways: int = data.get("workers", 1)
+    return max(gateways, min(_MOST_DEFAULT_WORKERS * gateways, 2 * usable_cpus()))
 
 
 class DecodingSettings(Room):
@@ -32,7 +34,7 @@ class DecodingSettings(Room):
         ge=1,
         le=256,
         description="Processes that decode images, and as many again while some images take long. "
-        "Default: two for each CPU that this process may use, at most 8.",
+        "Default: two for each CPU that they may use, at most 8 for each of GATEWAY_WORKERS.",
     )
     decode_timeout_seconds: float = Field(
         default=5.0,
@@ -49,7 +51,7 @@ class DecodingSettings(Room):
         "12), GIF and BMP 5 to 9, progressive JPEG 3 to 8, other JPEG less than 1.",
     )
     decode_memory_bytes: int = Field(
-        default=512 * _MEGABYTE,
+        default_factory=ForEachWorker(512 * _MEGABYTE),
         ge=64 * _MEGABYTE,
         description="Memory for decoding, all images together: an image waits while others hold "
         "it. Large images (a sixteenth of it) may hold seven eighths.",

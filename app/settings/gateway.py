@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any, Final
+from typing import Any, Final, Self
 
-from pydantic import ValidationError
+from pydantic import ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.settings.access import AccessSettings
@@ -50,6 +50,24 @@ class Settings(
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX, frozen=True, extra="ignore", defer_build=False
     )
+
+    @model_validator(mode="after")
+    def _each_worker_can_work(self) -> Self:
+        """What is divided must be enough for each; of one worker the rooms have said so."""
+        largest = {
+            "decode_memory_bytes": self.max_image_memory_bytes * 8 // 7,
+            "max_buffered_bytes": max(self.max_body_bytes, self.max_batch_body_bytes),
+            "decode_workers": 1,
+            "max_connections": 1,
+            "max_queue": 1,
+        }
+        for name, least in largest.items():
+            if self.workers > 1 and getattr(self, name) < least * self.workers:
+                raise ValueError(
+                    f"{ENV_PREFIX}{name.upper()} is for all GATEWAY_WORKERS together and must be "
+                    f"at least {least * self.workers} for {self.workers} of them"
+                )
+        return self
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -6,7 +6,7 @@ from typing import Final, Self
 
 from pydantic import Field, model_validator
 
-from app.settings.room import Room
+from app.settings.room import ForEachWorker, Room
 
 _MEGABYTE: Final = 1_000_000
 
@@ -24,13 +24,13 @@ class HttpSettings(Room):
         default=100 * _MEGABYTE, ge=1024, description="Largest request body of `/classify/batch`."
     )
     max_buffered_bytes: int = Field(
-        default=230 * _MEGABYTE,
+        default_factory=ForEachWorker(230 * _MEGABYTE),
         ge=1024,
         description="Request bodies held in memory, counted as they arrive, all together; more is "
         "refused with 429. One client may hold as much as is still free, at least one body.",
     )
     max_connections: int = Field(
-        default=1024,
+        default_factory=ForEachWorker(1024),
         ge=1,
         le=1_000_000,
         description="Client connections open at a time; fewer where `ulimit -n` less 256 is lower. "
@@ -41,8 +41,8 @@ class HttpSettings(Room):
         default=0,
         ge=0,
         le=1_000_000,
-        description="Of these for one client address; more get 429. 0: half of all. A reverse "
-        "proxy is one client.",
+        description="Of these for one client address, in each of GATEWAY_WORKERS; more get 429. 0: "
+        "half of all. A reverse proxy is one client.",
     )
     max_request_line_bytes: int = Field(
         default=8192, ge=64, le=1_000_000, description="Longest request line (URL); else 414."

@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from app.settings.room import Room
+from app.settings.room import ForEachWorker, Room
 
 
 class QueueingSettings(Room):
@@ -36,10 +36,11 @@ class QueueingSettings(Room):
         default=2,
         ge=1,
         le=64,
-        description="Calls in flight per model, version and address of the model server.",
+        description="Calls in flight per model, version and address of the model server, from each "
+        "of GATEWAY_WORKERS.",
     )
     max_queue: int = Field(
-        default=512,
+        default_factory=ForEachWorker(512),
         ge=1,
         le=100_000,
         description="Images in progress (decoded, waiting or computed) at most. Usually fewer are "

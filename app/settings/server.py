@@ -10,6 +10,7 @@ from app.settings.room import Room, none_if_empty
 from app.settings.service_links import is_service_url
 
 _PORT: Final = 8000
+MAX_WORKERS: Final = 64
 
 
 def _port(value: Any) -> Any:
@@ -40,6 +41,14 @@ class ServerSettings(Room):
     )
     admin_host: str = Field(
         default="", description="Address that it listens on. Default: GATEWAY_HOST."
+    )
+    workers: int = Field(
+        default=1,
+        ge=1,
+        le=MAX_WORKERS,
+        description="Gateway processes that answer on the port, with a supervisor that starts and "
+        "replaces them, for machines with more cores than one process can use. What bounds memory, "
+        "connections and the queue counts for all of them together: each has its equal part.",
     )
     drain_delay_seconds: float = Field(
         default=0.0,

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,11 +89,16 @@ class GatewayProcess:
 
 
 @contextmanager
-def gateway_process(model_server_url: str, **environment: str) -> Iterator[GatewayProcess]:
+def gateway_process(
+    model_server_url: str,
+    *,
+    command: Sequence[str] = ("-m", "app", "--port", "0", "--host", "127.0.0.1"),
+    **environment: str,
+) -> Iterator[GatewayProcess]:
     """The gateway as users start it, on a free port; its log is read line by line."""
     started_at = time.monotonic()
     process = subprocess.Popen(
-        [sys.executable, "-m", "app", "--port", "0", "--host", "127.0.0.1"],
+        [sys.executable, *command],
         env={
             **os.environ,
             "GATEWAY_MODEL_SERVER_URL": model_server_url,

@@ -203,7 +203,9 @@ def test_from_an_empty_folder_to_labels(whole, tmp_path):
         str(whole.folder / "bin" / "sightserve"), "serve", "digits", "--port", str(ports[0]),
         "--grpc-port", str(ports[1]), "--rest-port", str(ports[2]),
     ]  # fmt: skip
-    with running(command, tmp_path / "log", folder=tmp_path, PYTHONPATH="") as process:
+    with running(
+        command, tmp_path / "log", folder=tmp_path, PYTHONPATH="", GATEWAY_WORKERS="2"
+    ) as process:
         url = f"http://127.0.0.1:{ports[0]}"
         wait_until(
             lambda: answers(f"{url}/readyz") or not process.is_running, what="ready", seconds=240

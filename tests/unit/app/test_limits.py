@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.access.debts import SharedDebts, new_shared_memory
 from app.access.limits import Limiter, Meter, Rate, parse_rate
 from app.errors import RateLimitedError
+from tests.support.processes import ROOT
 
 
 class Clock:
@@ -119,6 +124,52 @@ def test_memory_is_bounded_and_who_pays_last_is_remembered(clock):
         limiter.take("busy", 1)
     assert (len(limiter), busy) == (100, 1)
     assert [admitted(limiter, each, 1) for each in ("busy", "client 999", "client 0")] == [0, 0, 1]
+
+
+def test_processes_that_share_memory_count_together(clock):
+    memory = new_shared_memory()
+    one, other = (Limiter(Rate(10, 60), clock=clock, debts=shared(memory)) for _ in range(2))
+    assert admitted(one, "a", 7) == 7
+    assert admitted(other, "a", 7) == 3
+    assert admitted(other, "b", 20) == 10
+    clock.now += 12.1
+    assert (admitted(one, "a", 1), admitted(other, "a", 9)) == (1, 1)
+
+
+def test_kinds_of_limit_that_share_memory_do_not_count_together(clock):
+    memory = new_shared_memory()
+    key = Limiter(Rate(1, 60), clock=clock, debts=SharedDebts(memory, "key"))
+    address = Limiter(Rate(1, 60), clock=clock, debts=SharedDebts(memory, "address"))
+    assert admitted(key, "a", 2) == admitted(address, "a", 2) == 1
+
+
+def test_shared_memory_remembers_whoever_owes_most(clock):
+    limiter = Limiter(Rate(1, 60), clock=clock, debts=shared(new_shared_memory()))
+    for _ in range(5):
+        limiter.take("busy", 1000)
+    for number in range(200_000):
+        limiter.take(str(number), 1)
+    assert admitted(limiter, "busy", 1) == 0
+    assert 100_000 < len(limiter) <= 131_072
+    later = [admitted(limiter, str(number), 1) for number in range(199_900, 200_000)]
+    assert sum(later) < 60
+
+
+def test_no_count_is_lost_between_processes_that_charge_at_once(clock):
+    memory = new_shared_memory()
+    script = (
+        "import sys; from app.access.debts import SharedDebts\n"
+        "debts = SharedDebts(int(sys.argv[1]), 'key')\n"
+        "for _ in range(5000): debts.add('a', 1000.0, 1.0)"
+    )
+    command = [sys.executable, "-c", script, str(memory)]
+    both = [subprocess.Popen(command, cwd=ROOT, pass_fds=(memory,)) for _ in range(2)]
+    assert [process.wait(60) for process in both] == [0, 0]
+    assert shared(memory).full_at("a") == clock.now + 10_000
+
+
+def shared(memory):
+    return SharedDebts(memory, "key")
 
 
 @given(

@@ -43,6 +43,17 @@ def test_every_setting_of_the_formula_counts():
         assert promised_bytes(settings(decode_workers=1, **{name: value})) - base == 5
 
 
+def test_further_workers_count_with_all_that_they_have_by_default():
+    one, two, three = (promised_bytes(settings(workers=n, decode_workers=4)) for n in (1, 2, 3))
+    each = 160_000_000 + 512_000_000 + 230_000_000 + 1024 * 40_000
+    assert (two - one, three - two) == (each + 60_000_000, each)
+    set_for_all = {"decode_memory_bytes": 10**9, "max_buffered_bytes": 10**9, "max_connections": 9}
+    one, two = (
+        promised_bytes(settings(workers=n, decode_workers=4, **set_for_all)) for n in (1, 2)
+    )
+    assert two - one == 220_000_000
+
+
 def test_a_lower_limit_is_said_with_both_figures():
     message = shortage(settings(decode_workers=2), 512_000_000)
     assert re.search(r"limit of 512 MB is below the 974 MB", message)
@@ -57,6 +68,9 @@ def test_a_lower_limit_is_said_with_both_figures():
         ({"cpu.max": "50000 100000", "memory.max": "1073741824"}, 1, 1073741824),
         ({"cpu.max": "nonsense", "memory.max": "nonsense"}, None, None),
         ({"memory/memory.limit_in_bytes": "512"}, None, 512),
+        ({"cpu/cpu.cfs_quota_us": "50000", "cpu/cpu.cfs_period_us": "100000"}, 1, None),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, None, None),
+        ({"cpu/cpu.cfs_quota_us": "50000"}, None, None),
         ({"memory/memory.limit_in_bytes": "9223372036854771712"}, None, None),
     ],
 )
