@@ -64,16 +64,18 @@ bench: $(VENV)/.dev ## Race against what others would use, 20 minutes; ARGS="--q
 # what a plain install brings, the client and the command, the servers do not use; arrays are the caller's, and `serve` is of the
 # extras.)
 DEPTRY = $(BIN)/deptry --no-ansi
+ENGINES = serving,openvino,nncf,bench
 OTHER_EXTRAS = --optional-dependencies-dev-groups
 lint: $(VENV)/.dev ## Check style, types, layers, dependencies and generated files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(DEPTRY) app contract protocol $(OTHER_EXTRAS) all,client,exporter,onnx,torch,plots,sign,serving,dev --per-rule-ignores "DEP002=rich"
-	$(DEPTRY) exporter contract protocol $(OTHER_EXTRAS) all,client,gateway,otel,sign,serving,dev
-	$(DEPTRY) serving protocol $(OTHER_EXTRAS) all,client,gateway,otel,exporter,onnx,torch,plots,sign,dev --per-rule-ignores "DEP004=httpx,DEP002=rich|typer"
-	$(DEPTRY) sightserve $(OTHER_EXTRAS) all,gateway,otel,exporter,onnx,torch,plots,sign,serving,dev --per-rule-ignores "DEP002=numpy,DEP004=google"
+	$(DEPTRY) app contract protocol $(OTHER_EXTRAS) all,client,exporter,onnx,torch,plots,sign,$(ENGINES),dev --per-rule-ignores "DEP002=rich"
+	$(DEPTRY) exporter contract protocol $(OTHER_EXTRAS) all,client,gateway,otel,sign,$(ENGINES),dev
+	$(DEPTRY) serving contract protocol $(OTHER_EXTRAS) all,client,gateway,otel,exporter,onnx,torch,plots,sign,nncf,bench,dev \
+	--per-rule-ignores "DEP004=httpx,DEP002=rich|typer|ml-dtypes"
+	$(DEPTRY) sightserve $(OTHER_EXTRAS) all,gateway,otel,exporter,onnx,torch,plots,sign,$(ENGINES),dev --per-rule-ignores "DEP002=numpy,DEP004=google"
 	$(BIN)/python scripts/generate_messages.py --check
 	$(BIN)/python scripts/generate_configuration.py --check
 	$(BIN)/python scripts/generate_signatures.py --check
