@@ -48,7 +48,8 @@ def main(
         str | None,
         typer.Option(
             help="grpc://host:port or http://host:port; several separated by commas; "
-            "grpc://dns:name:port for all addresses of a name; grpcs, https: over TLS.",
+            "grpc://dns:name:port for all addresses of a name; grpc://unix:/path for a socket on "
+            "this machine; grpcs, https: over TLS.",
             show_default="grpc://localhost:8500",
         ),
     ] = None,

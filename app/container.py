@@ -17,11 +17,18 @@ def usable_cpus(cgroups: Path = CGROUPS) -> int:
     affinity = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
-    with suppress(OSError, ValueError):
-        quota, period = (cgroups / "cpu.max").read_text(encoding="ascii").split()
-        if quota != "max":
-            return max(1, min(affinity, math.ceil(int(quota) / int(period))))
-    return affinity
+    quota = _cpu_quota(cgroups)
+    return affinity if quota is None else max(1, min(affinity, math.ceil(quota)))
+
+
+def _cpu_quota(cgroups: Path) -> float | None:
+    """The container's share of time, in CPUs; None where there is no quota, or nobody says."""
+    for names in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):  # version 2, 1
+        with suppress(OSError, ValueError):
+            text = " ".join((cgroups / name).read_text(encoding="ascii") for name in names)
+            quota, period = text.split()
+            return None if quota in {"max", "-1"} else int(quota) / int(period)
+    return None
 
 
 def memory_limit_bytes(cgroups: Path = CGROUPS) -> int | None:

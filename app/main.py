@@ -33,6 +33,7 @@ from app.http.outcomes import Outcomes
 from app.http.ports import PortGuard
 from app.http.refusals import Refusals
 from app.http.services import Services
+from app.http.shortcut import ClassifyShortcut
 from app.log import get_logger
 from app.metrics.gateway import Metrics
 from app.settings.gateway import Settings
@@ -93,6 +94,7 @@ def create_app(settings: Settings, member: Member | None = None) -> FastAPI:
         outcomes=outcomes,
         member=member,
     )
+    app.add_middleware(ClassifyShortcut)
     _guard(app, settings, callers, clock, member)
     app.add_middleware(
         Observe, metrics=metrics.http, log=get_logger(), tracing=tracing, outcomes=outcomes

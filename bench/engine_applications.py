@@ -74,8 +74,11 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--tensorflow-bf16", action="store_true", help="TensorFlow's bfloat16 graph takes part, too"
     )
+    parser.add_argument(
+        "--convert-only", action="store_true", help="does it convert? The race comes another time"
+    )
     parser.add_argument("--max-weights-mb", type=int, default=2000, help="larger: left out")
-    parser.add_argument("--timeout-seconds", type=float, default=700.0, help="of one application")
+    parser.add_argument("--timeout-seconds", type=float, default=900.0, help="of one application")
     parser.add_argument(
         "--stop-above-gb",
         type=float,
@@ -113,6 +116,7 @@ def command(name: str, arguments: argparse.Namespace, directory: Path) -> list[s
         f"--rounds={arguments.rounds}",
         f"--round-seconds={arguments.round_seconds}",
         *(["--tensorflow-bf16"] if arguments.tensorflow_bf16 else []),
+        *(["--convert-only"] if arguments.convert_only else []),
     ]
     return python_module("bench.engine_race", name, str(directory / "result.json"), *options)
 

@@ -54,6 +54,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--round-seconds", type=float, default=0.3)
     parser.add_argument("--tensorflow-bf16", action="store_true", help="as a fourth engine")
+    parser.add_argument("--convert-only", action="store_true", help="and race another time")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="engines-") as directory:
         result = measure(arguments, Path(directory))
@@ -62,22 +63,28 @@ def main() -> None:
 
 def measure(arguments: argparse.Namespace, directory: Path) -> Result:
     """Build, convert and race."""
-    subject = isolated(
-        _build, arguments.name, directory, arguments.images, arguments.tensorflow_bf16
-    )
+    subject = isolated(_build, arguments, directory)
     result: Result = {"image": list(subject.pixels.shape[1:3]), "images": len(subject.pixels)}
     try:
         result["convert_seconds"] = isolated(convert, subject, directory / "model.xml")
     except Exception as error:  # noqa: BLE001 - a finding as any other
         return {**result, "outcome": NOT_CONVERTED, "words": f"{error}"}
+    if arguments.convert_only:
+        return result  # no outcome: the race is still to come
     try:
         return result | race(subject, directory / "model.xml", arguments)
     except ContestantError as error:
         return {**result, "outcome": FAILED, "words": f"{error}"}
 
 
-def _build(name: str, directory: Path, count: int, with_bfloat16: bool) -> Subject:  # noqa: FBT001 - the pool passes no keywords
-    return build(name, directory, count, with_bfloat16=with_bfloat16)
+def _build(arguments: argparse.Namespace, directory: Path) -> Subject:
+    return build(
+        arguments.name,
+        directory,
+        arguments.images,
+        is_settled=not arguments.convert_only,
+        with_bfloat16=arguments.tensorflow_bf16,
+    )
 
 
 def convert(subject: Subject, path: Path) -> float:

@@ -70,13 +70,16 @@ def _crop(random: np.random.Generator, picture: Pixels, height: int, width: int)
     return np.asarray(piece.resize((width, height), Image.Resampling.BILINEAR))
 
 
-def build(name: str, directory: Path, count: int, *, with_bfloat16: bool) -> Subject:
+def build(
+    name: str, directory: Path, count: int, *, is_settled: bool = True, with_bfloat16: bool = False
+) -> Subject:
     """Draw, settle and freeze an application.
 
     Args:
         name: a constructor of keras.applications.
         directory: where the graphs go.
         count: of photographs.
+        is_settled: else its weights stay as Keras draws them, enough to be converted.
         with_bfloat16: write TensorFlow's graph of bfloat16, too.
     """
     import keras  # noqa: PLC0415 - only in the process that needs it
@@ -89,7 +92,8 @@ def build(name: str, directory: Path, count: int, *, with_bfloat16: bool) -> Sub
     application = find_application(name)
     model = application.construct(weights=None)
     height, width = (side or _USUAL_SIDE for side in model.input_shape[1:3])
-    settle_on_photographs(model, application.preprocess_input, count, height, width)
+    if is_settled:
+        settle_on_photographs(model, application.preprocess_input, count, height, width)
     pixels = crops(count, height, width, _MEASURED_SEED)
 
     def score(images: Any) -> Any:

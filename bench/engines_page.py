@@ -98,11 +98,11 @@ def table(headings: tuple[str, ...], rows: list[list[str]]) -> str:
 
 def summary(results: Results, measured: Results) -> str:
     """How many convert, how far they are off, and how fast they are taken together."""
-    tried = sum("outcome" in each for each in results.values())
+    converted = sum("convert_seconds" in each for each in results.values())
     refused = sum(each.get("outcome") == NOT_CONVERTED for each in results.values())
     counts = (
-        f"{len(measured)} of {tried} applications that were tried are converted and measured, "
-        f"{refused} not converted, {len(results) - tried} not tried."
+        f"Of {len(results)} applications {converted} are converted, {len(measured)} of them "
+        f"measured; {refused} not converted."
     )
     lines = [counts]
     if measured:
@@ -248,8 +248,14 @@ def unmeasured(results: Results) -> str:
     """Those that have no figures, and the words that the converter or the engine left."""
     tried = {name: each for name, each in results.items() if "outcome" in each}
     lines = [_line_without(*item) for item in tried.items() if item[1]["outcome"] != MEASURED]
-    open_names = ", ".join(sorted(results.keys() - tried.keys()))
-    return "\n".join([*lines, *([f"- Not tried yet: {open_names}"] if open_names else [])])
+    to_come = results.keys() - tried.keys()
+    converted = {name for name in to_come if "convert_seconds" in results[name]}
+    for what, names in (
+        ("Converted, not raced yet", converted),
+        ("Not tried yet", to_come - converted),
+    ):
+        lines += [f"- {what}: {', '.join(sorted(names))}"] if names else []
+    return "\n".join(lines)
 
 
 def _line_without(name: str, result: Result) -> str:

@@ -42,7 +42,7 @@ def settle(model: Any, images: np.ndarray) -> None:
     """Take the statistics of every batch normalisation from these images, float [N,H,W,3].
 
     Nothing is dropped meanwhile: statistics of a pass in which blocks were left out are not those
-    of inference, and the difference grows from block to block (EfficientNetV2M: logits of 41,000).
+    of inference (EfficientNetV2M's logits come out at less than half their size).
     """
     import keras  # noqa: PLC0415 - as above
 

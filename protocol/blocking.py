@@ -23,6 +23,8 @@ _Handler = Callable[[int, FrameType | None], Any]
 class BlockingClient:
     """One model server at `grpc(s)://host:port` or `http(s)://host:port`; a context manager.
 
+    A UNIX socket is `grpc://unix:/path`.
+
     With an s the connection is encrypted, and certificates must come from the authorities that
     come with the libraries, or from `tls`.
 
@@ -120,6 +122,8 @@ def _handlers() -> dict[int, _Handler]:
 def _split(url: str) -> tuple[Scheme, bool, str]:
     """The protocol, whether it is encrypted, and what a client's constructor takes."""
     parts = urlsplit(url)
+    if parts.scheme == "grpc" and parts.netloc == "unix:":
+        return "grpc", False, parts.netloc + parts.path
     try:
         is_address = bool(parts.hostname) and parts.port != 0
     except ValueError:  # a port that is no number

@@ -15,8 +15,9 @@ from protocol.codes import Code
 from protocol.connection_count import ConnectionCount
 from protocol.messages import inference_pb2, model_pb2
 from protocol.models import Metadata, ModelSpec, VersionStatus
+from protocol.predict_request import predict_request
 from protocol.rows import RowEncoding
-from protocol.tensors import array_from_proto, proto_from_rows
+from protocol.tensors import array_from_proto
 from protocol.tls import Tls
 from protocol.wire import SIGNATURE_DEF, read_signatures, read_statuses, write_model_spec
 
@@ -61,7 +62,7 @@ class GrpcClient:
         self._count: ConnectionCount | None = None
         self._predict = self._channel.unary_unary(
             f"{PREDICTION_SERVICE}Predict",
-            request_serializer=inference_pb2.PredictRequest.SerializeToString,
+            request_serializer=bytes,  # which it is already: nothing is copied
             response_deserializer=bytes,
         )
         self._metadata = self._channel.unary_unary(
@@ -92,9 +93,7 @@ class GrpcClient:
         headers: Headers = (),
     ) -> Prediction:
         """See `Client.predict`."""
-        request = inference_pb2.PredictRequest(output_filter=outputs)
-        write_model_spec(spec, request.model_spec)
-        proto_from_rows(tensor.dtype, tensor.row_shape, tensor.rows, request.inputs[tensor.name])
+        request = predict_request(spec, tensor, outputs)
         call = partial(self._predict, request, timeout=timeout_seconds, metadata=headers)
         response = await _answer(call, inference_pb2.PredictResponse())
         version = _version(response.model_spec, spec)

@@ -117,34 +117,13 @@ def write_proto(array: Array, proto: tensor_pb2.TensorProto, *, as_content: bool
     Raises:
         ValueError: a type that TensorProto has no field for.
     """
-    _write_type(_type_name(array.dtype), array.shape, proto)
+    write_type(_type_name(array.dtype), array.shape, proto)
     if array.dtype == np.object_:
         proto.string_val.extend(array.ravel().tolist())
     elif as_content:
         proto.tensor_content = array.tobytes()
     elif array.size:
         _fill_typed_field(proto, array)
-
-
-def proto_from_rows(
-    dtype: str, row_shape: Sequence[int], rows: Sequence[bytes], proto: tensor_pb2.TensorProto
-) -> None:
-    """Fill an empty message with a batch [len(rows), *row_shape] of rows that are bytes already.
-
-    Args:
-        dtype: NumPy's name of the element type, or "string".
-        row_shape: of one row.
-        rows: each the memory of one row, or one string.
-        proto: the message.
-
-    Raises:
-        ValueError: a type that TensorProto has no field for.
-    """
-    _write_type(dtype, (len(rows), *row_shape), proto)
-    if proto.dtype == tensor_pb2.DT_STRING:
-        proto.string_val.extend(rows)
-    else:
-        proto.tensor_content = b"".join(rows)
 
 
 def empty_array(dtype: str, shape: tuple[int, ...]) -> Array:
@@ -166,7 +145,12 @@ def _type_name(dtype: np.dtype[Any]) -> str:
     return dtype.names[0] if dtype.names else dtype.name
 
 
-def _write_type(dtype: str, shape: Sequence[int], proto: tensor_pb2.TensorProto) -> None:
+def write_type(dtype: str, shape: Sequence[int], proto: tensor_pb2.TensorProto) -> None:
+    """Say what an empty message is to hold; `dtype` is NumPy's name of the type, or "string".
+
+    Raises:
+        ValueError: a type that TensorProto has no field for.
+    """
     if dtype not in _ENUMS:
         raise ValueError(f"dtype {dtype}")
     proto.dtype = _ENUMS[dtype]
@@ -270,14 +254,15 @@ def _fill_typed_field(proto: tensor_pb2.TensorProto, array: Array) -> None:
     key = _PACKED_KEYS.get(proto.dtype)
     if key is not None:
         content = array.tobytes()
-        proto.MergeFromString(_varint(key) + _varint(len(content)) + content)
+        proto.MergeFromString(varint(key) + varint(len(content)) + content)
         return
     carrier = _CARRIERS.get(proto.dtype, array.dtype)
     values = np.ascontiguousarray(array).reshape(-1).view(carrier)
     getattr(proto, _FIELDS[proto.dtype][1]).extend(values.tolist())
 
 
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
+    """A number as protobuf writes it, lowest seven bits first."""
     encoded = bytearray()
     while value >= _CONTINUED:
         encoded.append(value & 0x7F | _CONTINUED)

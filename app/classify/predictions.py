@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, Protocol
 
 import numpy as np
@@ -59,20 +60,20 @@ class TopK:
         """See `Reader.read`."""
         try:
             probabilities, indices, labels = (outputs[name][row] for name in self.outputs)
-            self._check(probabilities, indices, labels)
+            self._check_kinds(probabilities, indices, labels)
+            values, classes = probabilities.tolist(), indices.tolist()
+            self._check(values, classes)
             return [
                 ClassPrediction(index, label.decode(), self.ids[index], round(probability, _DIGITS))
-                for index, label, probability in zip(
-                    indices.tolist(), labels.tolist(), probabilities.tolist(), strict=True
-                )
+                for index, label, probability in zip(classes, labels.tolist(), values, strict=True)
             ]
         except (LookupError, ValueError, TypeError, AttributeError) as error:
             raise ModelServerError(
                 "the model's top-k answer cannot be read", reason=str(error)
             ) from error
 
-    def _check(self, probabilities: Array, indices: Array, labels: Array) -> None:
-        """ValueError where these are no probabilities of classes that there are."""
+    def _check_kinds(self, probabilities: Array, indices: Array, labels: Array) -> None:
+        """ValueError where these cannot be probabilities of classes that there are."""
         if not probabilities.shape == indices.shape == labels.shape:
             raise ValueError("the outputs have different shapes")
         if probabilities.ndim != 1 or not 0 < probabilities.size <= len(self.ids):
@@ -81,16 +82,18 @@ class TopK:
             raise ValueError(
                 f"{probabilities.dtype} for probabilities, {indices.dtype} for indices"
             )
-        values = probabilities.astype(np.float64)
-        if not (np.isfinite(values) & (values >= 0) & (values <= 1 + _TOLERANCE)).all():
+
+    def _check(self, values: Sequence[float], classes: Sequence[int]) -> None:
+        """ValueError where these are none; they are few, and Python's loops beat NumPy's then."""
+        if not all(0 <= value <= 1 + _TOLERANCE for value in values):  # nor NaN
             raise ValueError("a probability is none")
-        if (values[1:] > values[:-1]).any():
+        if any(after > before for before, after in pairwise(values)):
             raise ValueError("the probabilities do not descend")
-        if self.sums_to_one and values.sum() > 1 + _TOLERANCE:
+        if self.sums_to_one and sum(values) > 1 + _TOLERANCE:
             raise ValueError("the probabilities add up to more than 1")
-        if indices.min() < 0 or indices.max() >= len(self.ids):
+        if min(classes) < 0 or max(classes) >= len(self.ids):
             raise ValueError("a class that there is not")
-        if len(set(indices.tolist())) != indices.size:
+        if len(set(classes)) != len(classes):
             raise ValueError("a class is there twice")
 
 

@@ -6,10 +6,11 @@ range that it must have; whatever has not is a `ReportError`, and the end of the
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
+
+from pydantic_core import from_json
 
 from app.decode.frames import REPORT, Report
 from app.decode.job import Decoded
@@ -77,8 +78,8 @@ def read_report(arrived: memoryview, *, most_row_bytes: int) -> Reported | None:
 
 def _facts(text: bytes) -> dict[str, Any]:
     try:
-        facts = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        facts = from_json(text)
+    except ValueError as error:
         raise ReportError("its facts are no JSON") from error
     if not isinstance(facts, dict):
         raise ReportError("its facts have no names")

@@ -10,6 +10,7 @@ and a second signal is the supervisor's affair.
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -83,6 +84,7 @@ class Server(uvicorn.Server):
         if self.started and self._admin is not None:
             await self._open_admin_port(self._admin)
         if self.started:
+            _rest_garbage_collector()
             _bound_send_buffers(self.servers)
             self._say_where()
             self._ready_watch = asyncio.create_task(self._services.readiness.watch(self._measure))
@@ -162,6 +164,12 @@ class Server(uvicorn.Server):
     async def _stop_after_delay(self) -> None:
         await asyncio.sleep(self._settings.drain_delay_seconds)
         self.should_exit = True
+
+
+def _rest_garbage_collector() -> None:
+    """What is there now stays, so no full collection holds the event loop up to look at it."""
+    gc.collect()
+    gc.freeze()
 
 
 def _bound_send_buffers(servers: list[asyncio.base_events.Server]) -> None:

@@ -32,7 +32,8 @@ class ModelServerSettings(Room):
         validate_default=True,
         description="`grpc://host:port` or `http://host:port`; several separated by commas; "
         "`grpc://dns:name:port` uses every address that the name resolves to; `grpcs://` and "
-        "`https://` are the same over TLS.",
+        "`https://` are the same over TLS; `grpc://unix:/path` is a UNIX socket on this machine "
+        "(the model server's `--grpc_socket_path`).",
     )
     model_server_ca_file: FileSetting = Field(
         default=None,

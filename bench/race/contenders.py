@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 
 import httpx
 
 from bench.race.prepare import NAME, PREPROCESSING, Prepared
-from bench.race.processes import ROOT, Groups, wait_until
+from bench.race.processes import Groups, wait_until
 from exporter.proof.model_server_process import command_of, serving_flags
 from sightserve.bench.bodies import Body
-from sightserve.serve import stack
+from sightserve.serve import engines, stack
 from sightserve.serve.ports import Ports
 from sightserve.serve.targets import Target
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 _BASELINES = "bench.race.baselines"
 _PATIENCE_SECONDS = "10"
-_UNKNOWN_FLAG = "this model server has no --engine"
+_BINARY = os.environ.get("TF_SERVING_BINARY", "")
 
 Setting = Mapping[str, str]
 """What may be chosen, such as the number of workers, by name."""
@@ -99,7 +99,7 @@ def contenders(prepared: Prepared) -> list[Contender]:
 
 def _second_engine(prepared: Prepared) -> list[Contender]:
     """OpenVINO in each precision that the version is proven in, and as `auto` chooses."""
-    why_not = "" if _knows_engines() else _UNKNOWN_FLAG
+    why_not = "" if find_spec("openvino") else "OpenVINO is not installed"
     proven = _proven(prepared)
     found = []
     for precision in ("f32", "bf16", "int8"):
@@ -108,7 +108,7 @@ def _second_engine(prepared: Prepared) -> list[Contender]:
             Contender(
                 f"openvino-{precision}", f"Sightserve, OpenVINO {precision}",
                 f"`--engine=openvino --openvino_precision={precision}`",
-                _ours(flags=("--engine=openvino", f"--openvino_precision={precision}")),
+                _ours(engines.OPENVINO, f"--openvino_precision={precision}"),
                 packages=["openvino"], is_ours=True,
                 skipped=why_not or (f"the version is not proven in {precision}" * is_missing),
             )
@@ -116,18 +116,11 @@ def _second_engine(prepared: Prepared) -> list[Contender]:
     found.append(
         Contender(
             "ours-auto", "Sightserve, --engine=auto", "what is fastest by its own measure",
-            _ours(flags=("--engine=auto",)),
+            _ours(engines.AUTO),
             packages=["openvino", "tensorflow"], is_ours=True, skipped=why_not,
         )
     )  # fmt: skip
     return found
-
-
-def _knows_engines() -> bool:
-    helped = subprocess.run(
-        [*_model_server(), "--help"], capture_output=True, text=True, check=False, cwd=ROOT
-    )
-    return "--engine" in helped.stdout + helped.stderr
 
 
 def _proven(prepared: Prepared) -> list[str]:
@@ -138,44 +131,42 @@ def _proven(prepared: Prepared) -> list[str]:
 
 def _model_server() -> list[str]:
     """TF_SERVING_BINARY, TensorFlow Serving's binary in PATH, or the embedded one."""
-    return command_of(os.environ.get("TF_SERVING_BINARY", ""))
+    return command_of(_BINARY)
 
 
 class _Changed:
-    """Passes on what `sightserve serve` starts, with more flags or another protocol."""
-
-    def __init__(self, groups: Groups, flags: Sequence[str], ports: Ports, scheme: str) -> None:
-        self._groups = groups
-        self._flags = flags
-        self._ports = ports
-        self._scheme = scheme
-
-    def start(self, name: str, command: list[str], **environment: str) -> None:
-        """As `Processes.start`."""
-        if name == "gateway":
-            environment["GATEWAY_TARGET_QUEUE_SECONDS"] = _PATIENCE_SECONDS
-        if name == "gateway" and self._scheme == "http":
-            environment["GATEWAY_MODEL_SERVER_URL"] = f"http://127.0.0.1:{self._ports.rest}"
-        if name == "model server":
-            flags = [word for word in command if word.startswith("--")]
-            if not any(word.startswith("--engine") for word in self._flags):
-                flags = [word for word in flags if not word.startswith("--engine")]
-            command = [*_model_server(), *flags, *self._flags]
-        self._groups.start(name, command, **environment)
-
-
-def _ours(flags: Sequence[str] = (), scheme: str = "grpc") -> Start:
-    """What `sightserve serve` starts, but it lets pictures wait as all others do.
+    """Passes on what `sightserve serve` starts, with what is given and with pictures that may wait.
 
     By default the gateway refuses (429) what would wait longer than `GATEWAY_TARGET_QUEUE_SECONDS`,
     and a refusal is a failure here.
     """
 
+    def __init__(self, groups: Groups, flags: Sequence[str], gateway: Mapping[str, str]) -> None:
+        self._groups = groups
+        self._flags = flags
+        self._gateway = {"GATEWAY_TARGET_QUEUE_SECONDS": _PATIENCE_SECONDS, **gateway}
+
+    def start(self, name: str, command: list[str], **environment: str) -> None:
+        """As `Processes.start`."""
+        if name != stack.MODEL_SERVER:
+            self._groups.start(name, command, **{**environment, **self._gateway})
+            return
+        if _BINARY and f"--engine={engines.TENSORFLOW}" in command:
+            own = (f"--engine={engines.TENSORFLOW}",)
+            flags = [word for word in command if word.startswith("--") and word not in own]
+            command = [*_model_server(), *flags]
+        self._groups.start(name, [*command, *self._flags], **environment)
+
+
+def _ours(engine: str = engines.TENSORFLOW, *flags: str, scheme: str = "grpc") -> Start:
+    """What `sightserve serve` starts."""
+
     def start(prepared: Prepared, groups: Groups, _: Setting) -> Service:
         ports = Ports.of(0, 0, 0)
         target = Target("published", NAME, prepared.models)
-        changed = _Changed(groups, flags, ports, scheme)
-        stack.start(changed, [target], ports, groups.logs, lambda _: None)  # type: ignore[arg-type]
+        rest = {"GATEWAY_MODEL_SERVER_URL": f"http://127.0.0.1:{ports.rest}"}
+        changed = _Changed(groups, flags, rest if scheme == "http" else {})
+        stack.start(changed, [target], ports, groups.logs, lambda _: None, engine)  # type: ignore[arg-type]
         wait_until(lambda: _answers(f"{ports.gateway_url}/readyz"), groups)
         return Service(f"{ports.gateway_url}/classify", groups, f"127.0.0.1:{ports.grpc}")
 

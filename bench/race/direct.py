@@ -46,7 +46,9 @@ def asker(client: GrpcClient, contents: list[bytes], pool: ThreadPoolExecutor) -
 
 async def run(address: str, folder: Path) -> None:
     """Answer line by line."""
-    contents = [file.read_bytes() for file in sorted((folder / "pictures").glob("500x375-*.jpg"))]
+    contents = [
+        file.read_bytes() for file in sorted((folder / "pictures" / "500x375").glob("*.jpg"))
+    ]
     client = GrpcClient(address)
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool, ThreadPoolExecutor(1) as reader:

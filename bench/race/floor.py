@@ -140,7 +140,7 @@ def main() -> None:
     """Answer line by line."""
     engine, folder = sys.argv[1], Path(sys.argv[2])
     (version,) = (folder / "models").glob("*/1")
-    files = sorted((folder / "pictures").glob("500x375-*.jpg"))
+    files = sorted((folder / "pictures" / "500x375").glob("*.jpg"))
     model = model_of(engine, version)
     print(json.dumps({"ready": engine}), flush=True)
     for line in sys.stdin:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from bench.race.processes import ROOT, StartError
+from bench.race.processes import ROOT, StartError, die_with_parent
 
 
 class Helper:
@@ -37,6 +37,7 @@ class Helper:
                 stderr=errors,
                 text=True,
                 start_new_session=True,
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - libc is loaded already
             )
         try:
             self._read()

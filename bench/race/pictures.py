@@ -28,6 +28,9 @@ class Size:
     """On average; the quality of the JPEGs follows."""
 
 
+CALIBRATION = Size("calibration", 320, 240, 192, 25_000)
+"""Other crops, for int8: none of them takes part in the race."""
+
 SIZES = (
     Size("500x375", 500, 375, 144, 51_000),
     Size("1280x960", 1280, 960, 36, 260_000),
@@ -91,20 +94,13 @@ def jpeg(crop: Crop, size: Size) -> bytes:
     return best
 
 
-def write_calibration(folder: Path) -> None:
-    """Other crops, for int8: none of them takes part in the race."""
-    folder.mkdir(parents=True, exist_ok=True)
-    size = Size("calibration", 320, 240, 192, 25_000)
-    for index, crop in enumerate(crops(size.count, seed=9)):
-        (folder / f"{index:03}.jpg").write_bytes(jpeg(crop, size))
-
-
 def write(folder: Path) -> dict[str, list[tuple[str, int]]]:
     """All files; by size their names and which photograph each is of."""
     written: dict[str, list[tuple[str, int]]] = {}
-    for number, size in enumerate(SIZES):
+    for number, size in enumerate((*SIZES, CALIBRATION)):
+        (folder / size.name).mkdir(parents=True, exist_ok=True)
         for index, crop in enumerate(crops(size.count, seed=100 + number)):
-            path = folder / f"{size.name}-{index:03}.jpg"
-            path.write_bytes(jpeg(crop, size))
-            written.setdefault(size.name, []).append((path.name, crop.photograph))
+            name = f"{size.name}/{index:03}.jpg"
+            (folder / name).write_bytes(jpeg(crop, size))
+            written.setdefault(size.name, []).append((name, crop.photograph))
     return written

@@ -3,7 +3,7 @@
     FOLDER/network.keras            for Keras
     FOLDER/models/NAME/1/           published by the exporter: frozen, OpenVINO's files
     FOLDER/recipe/NAME/1/           `model.export()`, with variables: TensorFlow Serving's tutorial
-    FOLDER/pictures/*.jpg
+    FOLDER/pictures/SIZE/*.jpg
     FOLDER/prepared.json            which class is right for each picture, and names
 
 A process of its own (`python -m bench.race.prepare FOLDER MODEL`): the race itself stays small.
@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from bench.race.baselines.answers import SIDE, pixels_of
-from bench.race.pictures import SIZES, write, write_calibration
+from bench.race.pictures import SIZES, write
 from bench.race.processes import ROOT
 from contract.image_spec import ImageSpec
 from contract.pixels import decode
@@ -30,7 +30,7 @@ from contract.pixels import decode
 NAME = "classifier"
 PREPROCESSING = {"MobileNetV2": "mobilenet_v2", "ResNet50": "resnet50"}
 _EXPORTED_AS = {"MobileNetV2": "tf", "ResNet50": "caffe"}
-_CLEAR = 0.3
+_CLEAR = 0.15
 """The most that the second probability may be of the first."""
 
 
@@ -95,9 +95,8 @@ def _run(*words: str) -> str:
 def main() -> None:
     """Fill the folder."""
     folder, model = Path(sys.argv[1]), sys.argv[2]
-    (folder / "pictures").mkdir(parents=True, exist_ok=True)
     written = write(folder / "pictures")
-    _save_keras(folder, model)
+    _save_keras(folder, model, written)
     seconds, notes = _publish(folder, model)
     recipe_input, recipe_output = _signature(folder)
     prepared = {
@@ -111,13 +110,16 @@ def main() -> None:
     (folder / "prepared.json").write_text(json.dumps(prepared))
 
 
-def _save_keras(folder: Path, model: str) -> None:
+def _save_keras(folder: Path, model: str, written: dict[str, list[tuple[str, int]]]) -> None:
     """The network, and its export with variables."""
     import keras  # noqa: PLC0415 - heavy
 
     from bench.race.weights import save_network  # noqa: PLC0415 - as above
 
-    save_network(model, folder / "network.keras")
+    every = [each for pictures in written.values() for each in pictures]
+    pixels = np.stack([pixels_of((folder / "pictures" / name).read_bytes()) for name, _ in every])
+    photographs = np.array([photograph for _, photograph in every])
+    save_network(model, pixels, photographs, folder / "network.keras")
     network = keras.models.load_model(folder / "network.keras")
     network.export(str(folder / "recipe" / NAME / "1"), verbose=False)
 
@@ -128,10 +130,10 @@ def _publish(folder: Path, model: str) -> tuple[float, list[str]]:
         "exporter", "export", "--keras", str(folder / "network.keras"), "--name", NAME,
         "--base-path", str(folder / "models"), "--preprocess", _EXPORTED_AS[model],
     ]  # fmt: skip
+    calibration = str(folder / "pictures" / "calibration")
     started, notes = time.monotonic(), []
-    write_calibration(folder / "calibration")
     try:
-        _run(*words, "--precision", "int8", "--calibration-dir", str(folder / "calibration"))
+        _run(*words, "--precision", "int8", "--calibration-dir", calibration)
     except RuntimeError as error:
         notes.append(f"no int8: {str(error).splitlines()[-1]}")
         _run(*words)

@@ -49,7 +49,7 @@ class Group:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - libc is loaded already
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - libc is loaded already
             )
         self.pid = self._child.pid
 
@@ -183,6 +183,7 @@ def wait_until(is_true: Callable[[], bool], groups: Groups, seconds: float = 240
     raise StartError(f"not ready within {seconds:.0f} s")
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """Ask Linux to kill this child when its parent dies, stopped or not (prctl(2))."""
     if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

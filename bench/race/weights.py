@@ -2,8 +2,8 @@
 
 Random networks give every photograph nearly the same answer, and rounding would decide which. So
 the statistics of the batch normalisations are taken from photographs (`bench.settled_weights`), and
-the last layer is fitted (ridge regression) to name the photograph that a crop is of: a wrong answer
-in the race is a wrong answer, and not noise. Speed does not depend on weights.
+the last layer is fitted (ridge regression) to name the photograph that each picture of the race is
+of: a wrong answer is a wrong answer then, and not noise. Speed does not depend on weights.
 """
 
 from __future__ import annotations
@@ -13,15 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from bench.race.pictures import PHOTOGRAPHS, crops
+from bench.race.pictures import PHOTOGRAPHS
 from bench.settled_weights import settle
 
-SIDE = 224
-_CROPS = 240
 _SETTLED_WITH = 32
 _NOISE = 2.0
 _SHRINKAGE = 0.1
-_SHARPNESS = 10.0
+_SHARPNESS = 4.0
 _CLASSES_APART = 70
 
 
@@ -30,8 +28,15 @@ def class_of(photograph: int) -> int:
     return photograph * _CLASSES_APART
 
 
-def save_network(name: str, path: Path) -> None:
-    """An application with such weights as one `.keras` file; the same every time."""
+def save_network(name: str, pixels: np.ndarray, photographs: np.ndarray, path: Path) -> None:
+    """An application with such weights as one `.keras` file; the same every time.
+
+    Args:
+        name: of the application.
+        pixels: what it is to tell apart, uint8 [N,SIDE,SIDE,3].
+        photographs: which photograph each is of, int [N].
+        path: of the file.
+    """
     import keras  # noqa: PLC0415 - only in the process that needs it
 
     from exporter.sources.known_applications import find_application  # noqa: PLC0415 - as above
@@ -39,27 +44,16 @@ def save_network(name: str, path: Path) -> None:
     keras.utils.set_random_seed(1)
     application = find_application(name)
     model = application.construct(weights=None)
-    pixels, photographs = _examples()
-    settle(model, application.preprocess_input(pixels[:_SETTLED_WITH].copy()))
+    clean = pixels.astype(np.float32)
+    settle(model, application.preprocess_input(clean[:_SETTLED_WITH].copy()))
     features = keras.Model(model.inputs, model.layers[-2].output)
-    noise = np.random.default_rng(0).normal(0, _NOISE, pixels.shape).astype(np.float32)
+    noise = np.random.default_rng(0).normal(0, _NOISE, clean.shape).astype(np.float32)
     found = np.concatenate([
         features.predict(application.preprocess_input(each), verbose=0)
-        for each in (pixels.copy(), np.clip(pixels + noise, 0, 255))
+        for each in (clean.copy(), np.clip(clean + noise, 0, 255))
     ])  # fmt: skip
     _fit(model.layers[-1], found, np.tile(photographs, 2))
     model.save(path)
-
-
-def _examples() -> tuple[np.ndarray, np.ndarray]:
-    from PIL import Image  # noqa: PLC0415 - as above
-
-    found = crops(_CROPS, seed=1)
-    pixels = [
-        np.asarray(Image.fromarray(each.pixels).resize((SIDE, SIDE), Image.Resampling.BILINEAR))
-        for each in found
-    ]
-    return np.stack(pixels).astype(np.float32), np.array([each.photograph for each in found])
 
 
 def _fit(layer: Any, features: np.ndarray, photographs: np.ndarray) -> None:

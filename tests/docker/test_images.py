@@ -1,5 +1,6 @@
 """What the images hold, and what they can do without."""
 
+import re
 import time
 
 import pytest
@@ -19,6 +20,9 @@ HARDENED = {
 }
 MEGABYTE = 1e6
 OTEL_LOCK = "otel.lock"
+(OPENVINO,) = re.findall(
+    r"^openvino==(\S+)", (ROOT / "requirements/openvino.lock").read_text(), re.MULTILINE
+)
 TRACING = {"GATEWAY_OTEL": "true", "GATEWAY_MODEL_NAME": "any"}
 
 
@@ -141,15 +145,25 @@ def test_answers_help_when_hardened(engine, images, target, command, expected):
     assert expected in output
 
 
-def test_serving_answers_to_the_name_and_entry_point_of_tensorflow_servings_image(engine, images):
+@pytest.mark.parametrize(
+    ("target", "libraries"),
+    [
+        ("serving", ["TensorFlow Library: 2.20.0", "OpenVINO Library: not installed"]),
+        (
+            "serving-openvino",
+            ["TensorFlow Library: not installed", f"OpenVINO Library: {OPENVINO}"],
+        ),
+    ],
+)
+def test_serving_answers_to_the_name_and_entry_point_of_tensorflow_servings_image(
+    engine, images, target, libraries
+):
     code, output = ran(
-        engine, images["serving"], "--version", entrypoint="tensorflow_model_server", **HARDENED
+        engine, images[target], "--version", entrypoint="tensorflow_model_server", **HARDENED
     )
-    assert (code, output.splitlines()) == (
-        0,
-        [f"Sightserve embedded model server: {VERSION}", "TensorFlow Library: 2.20.0"],
-    )
-    config = engine.images.get(images["serving"]).attrs["Config"]
+    assert code == 0
+    assert output.splitlines() == [f"Sightserve embedded model server: {VERSION}", *libraries]
+    config = engine.images.get(images[target]).attrs["Config"]
     assert {"MODEL_NAME=model", "MODEL_BASE_PATH=/models"} <= set(config["Env"])
     assert {"8500/tcp", "8501/tcp"} == set(config["ExposedPorts"])
 

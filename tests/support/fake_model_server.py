@@ -72,6 +72,8 @@ class FakeModelServer:
         self.core = threading.Lock()
         self._stopped = threading.Event()
         self.port = 0
+        self.socket_path = ""
+        """Of a UNIX socket on which it answers as well."""
         self._server: grpc.Server | None = None
 
     @property
@@ -83,6 +85,8 @@ class FakeModelServer:
         self._server = grpc.server(ThreadPoolExecutor(threads), options=(("grpc.so_reuseport", 0),))
         self._server.add_generic_rpc_handlers(tuple(self._handlers()))
         self.port = self._server.add_insecure_port(f"{host}:{port}")
+        if self.socket_path:
+            self._server.add_insecure_port(f"unix:{self.socket_path}")
         self._server.start()
 
     def stop(self) -> None:

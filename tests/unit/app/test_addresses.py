@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from app.model_server.addresses import Address, Targets, parse_targets, resolve
@@ -30,11 +32,39 @@ def test_urls_are_read(text, expected):
 @pytest.mark.parametrize(
     "text",
     ["", " , ", "host:8500", "ftp://host:1", "grpc://host", "grpc://host:0", "grpc://host:99999",
-     "grpc://a:1,http://a:2", "grpc://a:1,grpcs://b:1", "grpc://a b:1"],
+     "grpc://a:1,http://a:2", "grpc://a:1,grpcs://b:1", "grpc://a b:1", "grpc://unix:", "grpc://unix:a"],
 )  # fmt: skip
 def test_other_urls_are_refused(text):
     with pytest.raises(ValueError, match=r"grpc"):
         parse_targets(text)
+
+
+def test_a_unix_socket_may_come_later(tmp_path):
+    (tmp_path / "there").touch()
+    targets = parse_targets(f"grpc://unix:{tmp_path}/later")
+    assert targets == Targets("grpc", (Address(f"unix:{tmp_path}/later", 0),), ())
+    assert str(*targets.fixed) == f"unix:{tmp_path}/later"
+    with socket.socket(socket.AF_UNIX) as there:
+        there.bind(f"{tmp_path}/socket")
+        assert parse_targets(f"grpc://unix:{tmp_path}/socket").fixed
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("grpc://unix:{}/file", "file is no socket"),
+        ("grpc://unix:{}/nowhere/socket", "there is no folder"),
+        ("grpc://unix:{}/" + 100 * "x", "at most 107 bytes"),
+        ("grpc://unix:relative", "begins with /"),
+        ("http://unix:{}/socket", "gRPC only"),
+        ("grpcs://unix:{}/socket", "gRPC only"),
+        ("grpc://unix:{}/socket,http://a:1", "same scheme"),
+    ],
+)
+def test_what_can_never_be_a_unix_socket_is_refused(tmp_path, url, reason):
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=reason):
+        parse_targets(url.format(tmp_path))
 
 
 @pytest.mark.anyio

@@ -68,6 +68,9 @@ def test_a_lower_limit_is_said_with_both_figures():
         ({"cpu.max": "50000 100000", "memory.max": "1073741824"}, 1, 1073741824),
         ({"cpu.max": "nonsense", "memory.max": "nonsense"}, None, None),
         ({"memory/memory.limit_in_bytes": "512"}, None, 512),
+        ({"cpu/cpu.cfs_quota_us": "50000", "cpu/cpu.cfs_period_us": "100000"}, 1, None),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, None, None),
+        ({"cpu/cpu.cfs_quota_us": "50000"}, None, None),
         ({"memory/memory.limit_in_bytes": "9223372036854771712"}, None, None),
     ],
 )

@@ -89,8 +89,7 @@ def test_the_summary_counts_what_the_results_say():
     slower = copy.deepcopy(MEASURED)
     slower["engines"]["openvino_f32"]["batches"]["8"]["images_per_second"] = [50, 25, 5]
     text = content({"A": MEASURED, "B": slower, "C": REFUSED, "D": {"weights_bytes": 9}})
-    assert "2 of 3 applications that were tried are converted and measured" in text
-    assert "1 not converted, 1 not tried" in text
+    assert "Of 4 applications 2 are converted, 2 of them measured; 1 not converted." in text
     assert "**bf16**: 56 of 64 answers name the same class" in text
     assert "at batch 1 2.00 times the images per second and 2.00 times those per second" in text
     assert "at batch 8 1.00 times the images per second" in text
@@ -104,7 +103,10 @@ def test_the_summary_counts_what_the_results_say():
 
 
 def test_what_has_no_figures_is_told_in_the_converters_words():
-    text = content({"Odd": REFUSED, "Open": {"weights_bytes": 9_000_000}})
+    converted = {"weights_bytes": 9_000_000, "convert_seconds": 1.5}
+    text = content({"Odd": REFUSED, "Open": {"weights_bytes": 9_000_000}, "Later": converted})
+    assert "Of 3 applications 1 are converted, 0 of them measured" in text
+    assert "- Converted, not raced yet: Later\n" in text
     assert "- **Odd** (5 MB): not converted: `No translator for SomeOp`" in text
     assert "- Not tried yet: Open" in text
     assert "Without figures" not in content({"A": MEASURED})

@@ -14,7 +14,6 @@ from protocol.tensors import (
     array_from_proto,
     dtype_name,
     empty_array,
-    proto_from_rows,
     write_proto,
 )
 
@@ -69,20 +68,6 @@ def test_strings_keep_their_bytes():
 def test_strings_as_content_are_lengths_then_bytes(count, expected):
     message = proto(tensor_pb2.DT_STRING, [count], tensor_content=b"\x01\x02abc")
     assert array_from_proto(message).tolist() == expected
-
-
-def test_rows_that_are_bytes_become_one_tensor():
-    message = tensor_pb2.TensorProto()
-    proto_from_rows("uint8", (2, 3), [bytes(range(6)), bytes(range(6, 12))], message)
-    np.testing.assert_array_equal(array_from_proto(message), np.arange(12).reshape(2, 2, 3))
-
-
-def test_rows_that_are_strings_become_one_tensor():
-    message = tensor_pb2.TensorProto()
-    proto_from_rows("string", (), [b"ab", b"\xff"], message)
-    assert array_from_proto(message).tolist() == [b"ab", b"\xff"]
-    with pytest.raises(ValueError, match="float8"):
-        proto_from_rows("float8_e5m2", (1,), [b"a"], tensor_pb2.TensorProto())
 
 
 @pytest.mark.parametrize(
