@@ -36,7 +36,8 @@ def main() -> None:
         where = machine.machine()
         tell(f"preparing {chosen.model}: pictures, weights, versions")
         try:
-            race = Race(prepare(folder, chosen.model), chosen, folder / "logs", tell)
+            prepared = prepare(folder, chosen.model, has_int8=chosen.has_int8)
+            race = Race(prepared, chosen, folder / "logs", tell)
         except (RuntimeError, KeyboardInterrupt) as error:
             sys.exit(str(error) or "interrupted")
         try:
@@ -60,6 +61,7 @@ def _write(race: Race, chosen: options.Options, where: dict[str, Any], seconds: 
         "versions": machine.versions(),
         "options": chosen.to_json(),
         "pictures": race.pictures(),
+        "notes": race.notes,
         "contenders": race.described,
         "floors": race.floors,
         "directs": race.directs,

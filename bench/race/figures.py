@@ -171,10 +171,10 @@ def bars(run: Run) -> list[Bar]:
     engine = best(run, PRECISIONS)
     found = [
         Bar("TensorFlow engine to the floor", to_floor(run, _OURS, "tensorflow"), "≥", 0.90),
-        Bar("to FastAPI + model.predict", ratio(run, _OURS, "keras-predict"), "≥", 9),
-        Bar("to FastAPI + JSON lists", ratio(run, _OURS, "json-lists"), "≥", 9),
-        Bar("to LitServe, its best setting", ratio(run, _OURS, "litserve"), "≥", 1.5),
-        Bar("to TensorFlow Serving's recipe", ratio(run, _OURS, "grpc-recipe"), "≥", 1.6),
+        Bar("Sightserve to FastAPI + model.predict", ratio(run, _OURS, "keras-predict"), "≥", 9),
+        Bar("Sightserve to FastAPI + JSON lists", ratio(run, _OURS, "json-lists"), "≥", 9),
+        Bar("Sightserve to LitServe, its best setting", ratio(run, _OURS, "litserve"), "≥", 1.5),
+        Bar("Sightserve to the gRPC recipe", ratio(run, _OURS, "grpc-recipe"), "≥", 1.6),
         Bar("REST to gRPC", ratio(run, "ours-rest", _OURS), "≥", 0.75),
         Bar(
             "one client: p50 to that of a direct call and decoding",

@@ -57,6 +57,11 @@ class Race:
             self._open_loops()
             self._sizes()
 
+    @property
+    def notes(self) -> list[str]:
+        """What the exporter would not publish."""
+        return self._prepared.notes
+
     def pictures(self) -> dict[str, dict[str, float]]:
         """How many of each size, and their bytes on average."""
         return {

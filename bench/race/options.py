@@ -19,6 +19,8 @@ class Options:
 
     model: str
     is_quick: bool
+    has_int8: bool
+    """Whether int8 is tried, which the gate mostly refuses for random weights."""
     seconds: float
     """Of one measurement."""
     rounds: int
@@ -45,6 +47,7 @@ def read(words: list[str] | None = None) -> Options:
     parser = argparse.ArgumentParser(prog="python -m bench.race", description="Run the race.")
     parser.add_argument("--model", choices=sorted(PREPROCESSING), default="MobileNetV2")
     parser.add_argument("--quick", action="store_true", help="about 3 minutes: does it work?")
+    parser.add_argument("--int8", action="store_true", help="try to publish in int8, too")
     parser.add_argument("--seconds", type=float, help="of one measurement; default 2.5, quick 0.8")
     parser.add_argument("--rounds", type=int, help="default 3, quick 1")
     parser.add_argument("--contenders", default="", help="their keys, separated by commas")
@@ -59,6 +62,7 @@ def read(words: list[str] | None = None) -> Options:
     return Options(
         model=given.model,
         is_quick=quick,
+        has_int8=given.int8,
         seconds=given.seconds or (0.8 if quick else 2.5),
         rounds=given.rounds or (1 if quick else 3),
         clients=(1, 32) if quick else (1, 8, 32, 128),

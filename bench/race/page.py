@@ -59,6 +59,7 @@ TF_SERVING_BINARY=/usr/bin/tensorflow_model_server make bench
 - Where a contender has settings, it was started with each, and the fastest was measured. Ours runs
   as `make run` starts it, but lets pictures wait as the others do (`GATEWAY_TARGET_QUEUE_SECONDS`)
   instead of refusing those that would wait too long.
+- int8 needs a network that was trained: of random weights the gate refuses it (`--int8` tries).
 - What people would use instead are small files in `bench/race/baselines/`, written as the
   documentation of each library says.
 """

@@ -36,6 +36,10 @@ most of the time."""
 _FINALISTS_IF_SHORT: Final = 2
 _DECIDERS: Final = 2
 _ROUNDS: Final = 2
+_HOPELESS: Final = 2.0
+"""A call that would take so many times the target is not measured: of large models that is long."""
+_LONGEST_CALL_MS: Final = 1000.0
+"""In place of the target where there is none."""
 _CALL_SECONDS: Final = (0.25, 2.0)
 _REQUEST_SECONDS: Final = (1.0, 8.0)
 """The shortest and longest time of one burst."""
@@ -156,9 +160,9 @@ class Search:
             self.report.advance("turns", turn + 1, _ROUNDS)
 
     def _call_each(self, ways: Sequence[Configuration], seconds: float) -> None:
-        """Closed loops of the model server; one that fails is not asked again."""
+        """Closed loops; a server that failed, and calls that will take too long, are left out."""
         for way in ways:
-            if way.server in self._failed:
+            if way.server in self._failed or self._is_hopeless(way):
                 continue
             try:
                 burst = self.machine.calls(way, seconds)
@@ -167,6 +171,15 @@ class Search:
                 self._rule_out(str(way.server), str(error))
                 continue
             self._row(way).calls.add(burst)
+
+    def _is_hopeless(self, way: Configuration) -> bool:
+        """Whether a call would be far too long at the fastest that its server has been."""
+        known = [
+            row.images_per_second for row in self._all() if row.configuration.server == way.server
+        ]
+        fastest = max(known, default=0.0)
+        longest_ms = _HOPELESS * (self.goal.target_ms or _LONGEST_CALL_MS)
+        return fastest > 0 and 1000 * way.batch_size * way.in_flight / fastest > longest_ms
 
     def _serve(self, untuned: Sequence[Configuration]) -> None:
         """Capacities in turns, then for each the load that it bears within the target."""

@@ -7,13 +7,13 @@ import time
 import webbrowser
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 
-from sightserve.serve import engines, live, wording
+from sightserve.serve import engines, live, tuned, wording
 from sightserve.serve.errors import TargetError
 from sightserve.serve.ports import Ports
 from sightserve.serve.processes import Processes, Say
@@ -32,6 +32,8 @@ class Request:
     choices: Choices = field(default_factory=Choices)
     engine: str = engines.AUTO
     """What computes, as asked for."""
+    tuned: Path | None = None
+    """A folder that `tune` has written."""
     is_live: bool = True
     """Show a view that is drawn again and again, if this is a terminal."""
     is_opened: bool = False
@@ -45,7 +47,8 @@ def serve(request: Request, console: Console) -> None:
         ServeError: something failed.
         StopRequestedError: somebody said stop.
     """
-    engine = engines.find(request.engine)
+    settings = tuned.read(request.tuned)
+    engine = engines.find(tuned.engine_of(settings, request.engine))
     targets = different([one for word in request.words for one in find(word, request.models)])
     targets = [_chosen(target, request.choices, targets) for target in targets]
     request.ports.check_free()
@@ -63,13 +66,14 @@ def serve(request: Request, console: Console) -> None:
         Processes(_commands(console), Path(path) if is_live else None) as processes,
     ):
         _commands(console)(f"engine: {engine}")
-        _run(processes, served, engine, request, console, Path(path), is_live=is_live)
+        settings = replace(settings, engine=engine.name)
+        _run(processes, served, settings, request, console, Path(path), is_live=is_live)
 
 
 def _run(
     processes: Processes,
     served: Sequence[Target],
-    engine: engines.Engine,
+    settings: tuned.Tuned,
     request: Request,
     console: Console,
     folder: Path,
@@ -77,7 +81,7 @@ def _run(
     is_live: bool,
 ) -> None:
     ports, url = request.ports, request.ports.gateway_url
-    start(processes, served, ports, folder, _warnings(console), engine.name)
+    start(processes, served, ports, folder, _warnings(console), settings.engine, settings)
     waiting = "waiting for the model ..."
     with console.status(waiting) if is_live else nullcontext() as status:
         wait_until_ready(

@@ -19,6 +19,7 @@ from sightserve.serve.ports import HOME, Ports
 from sightserve.serve.processes import Processes, Say
 from sightserve.serve.publishing import Choices, Publisher
 from sightserve.serve.targets import Target, find
+from sightserve.serve.tuned import Tuned
 
 MODEL_SERVER: Final = "model server"
 """What that process is called."""
@@ -34,6 +35,7 @@ def start(
     folder: Path,
     say: Say,
     engine: str = TENSORFLOW,
+    tuned: Tuned | None = None,
 ) -> None:
     """Start both; the first model answers requests that name none.
 
@@ -44,11 +46,13 @@ def start(
         folder: for the model server's config.
         say: prints a line.
         engine: of the embedded server, one of engines.ENGINES.
+        tuned: further settings of both.
     """
+    tuned = tuned or Tuned()
     from app import __name__ as gateway  # noqa: PLC0415 - of an extra
 
     command = model_server_command(served, ports, folder, say, engine)
-    processes.start(MODEL_SERVER, command, TF_CPP_MIN_LOG_LEVEL="2")
+    processes.start(MODEL_SERVER, [*command, *tuned.flags], TF_CPP_MIN_LOG_LEVEL="2")
     first, *others = (target.name for target in served)
     processes.start(
         "gateway",
@@ -56,6 +60,7 @@ def start(
         GATEWAY_MODEL_SERVER_URL=f"grpc://{HOME}:{ports.grpc}",
         GATEWAY_MODEL_NAME=first,
         **({"GATEWAY_REQUIRED_MODELS": ",".join(others)} if others else {}),
+        **tuned.variables,
     )
 
 

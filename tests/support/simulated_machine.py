@@ -43,7 +43,7 @@ class SimulatedMachine:
         self._start(configuration.server)
         self.asked.append(("calls", configuration, seconds))
         self.now += seconds
-        call = self._call_seconds(configuration)
+        call = self.call_seconds(configuration)
         count = max(1, int(seconds * configuration.in_flight / call))
         return Burst(seconds, (call,) * count)
 
@@ -60,7 +60,7 @@ class SimulatedMachine:
         self.asked.append(("offered", configuration, seconds))
         self.now += seconds
         used = rate / self.rate(configuration)
-        latency = self._call_seconds(configuration) / (1 - min(used, 0.99))
+        latency = self.call_seconds(configuration) / (1 - min(used, 0.99))
         return Burst(seconds, (latency,) * max(1, int(rate * seconds)))
 
     def keep(self, configurations):
@@ -72,7 +72,8 @@ class SimulatedMachine:
         batched = 1.0 if configuration.batch_size > 1 else 0.75
         return filled * batched * 1000 / self._image_ms(configuration.server)
 
-    def _call_seconds(self, configuration):
+    def call_seconds(self, configuration):
+        """Of a call while `in_flight` are."""
         return configuration.in_flight * configuration.batch_size / self.rate(configuration)
 
     def _start(self, server):

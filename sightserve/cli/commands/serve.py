@@ -49,6 +49,15 @@ def run(  # noqa: PLR0913 - options of a command
             "model, by measuring; tensorflow where OpenVINO is not installed.",
         ),
     ] = "auto",
+    tuned: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="What `sightserve tune` has written: flags of the model server, settings of the "
+            "gateway.",
+            show_default=False,
+        ),
+    ] = None,
     folder: Annotated[
         Path, typer.Option("--models", metavar="FOLDER", help="Where published models lie.")
     ] = Path("models"),
@@ -121,6 +130,7 @@ def run(  # noqa: PLR0913 - options of a command
             ports=Ports.of(port, grpc_port, rest_port, host),
             choices=Choices(name, labels, preprocess, weights, republish),
             engine=engine,
+            tuned=tuned,
             is_live=view,
             is_opened=open_page,
         )

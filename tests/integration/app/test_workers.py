@@ -39,7 +39,9 @@ def workers_of(gateway):
 
 
 def is_worker(process):
-    return "app.worker" in process.cmdline()
+    with suppress(psutil.NoSuchProcess):  # it has ended, if nobody has waited for it yet
+        return "app.worker" in process.cmdline()
+    return False
 
 
 def tree_of(pid):

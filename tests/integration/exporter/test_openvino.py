@@ -226,10 +226,15 @@ def test_probabilities_beyond_the_bound_are_refused(published, tmp_path):
         making.make(wanted, Notes())
 
 
-def test_verify_asks_both_engines(published, tmp_path):
+@pytest.mark.skipif(not has_bfloat16(), reason="this CPU does not multiply bfloat16")
+def test_verify_knows_who_answers_and_asks_the_engine_itself(published, tmp_path):
     base_path = published.path.parent.parent
     with running_model_server(
-        tmp_path, "--model_name=m", f"--model_base_path={base_path / 'm'}"
+        tmp_path,
+        "--model_name=m",
+        f"--model_base_path={base_path / 'm'}",
+        "--engine=openvino",
+        "--openvino_precision=bf16",
     ) as server:
         wait_until_available(server, "m")
         arguments = ["verify", "m", "--base-path", str(base_path), "--url", server.url("grpc")]
@@ -238,3 +243,13 @@ def test_verify_asks_both_engines(published, tmp_path):
         assert found.returncode == 0, found.stderr
         for precision in PRECISIONS:
             assert f"OpenVINO in {precision}, on a model server of our own: " in found.stdout
+        assert "these are OpenVINO's in bf16" in found.stdout
+        strict = subprocess.run(
+            [*command, "--bound", "1e-4", "--no-openvino"],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=ROOT,
+        )
+        assert strict.returncode == 4
+        assert "is not the golden answer" in strict.stderr

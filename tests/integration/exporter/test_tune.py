@@ -24,7 +24,10 @@ from protocol.blocking import BlockingClient
 from protocol.models import ModelSpec
 from tests.support.processes import ROOT, wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(900),  # each search starts a dozen servers
+]
 
 SHORT = ("--seconds", "1", "--engine", "tensorflow")
 

@@ -116,9 +116,9 @@ def test_ratios_are_of_one_round_so_a_slow_round_does_not_change_them(run):
 
 
 def test_bars_are_met_missed_or_not_measured(run):
-    assert bar(run, "to LitServe, its best setting").verdict == "met"
+    assert bar(run, "Sightserve to LitServe, its best setting").verdict == "met"
     assert bar(run, "TensorFlow engine to the floor").verdict == "missed by 11%"
-    assert bar(run, "to FastAPI + JSON lists").verdict == "not measured"
+    assert bar(run, "Sightserve to FastAPI + JSON lists").verdict == "not measured"
     assert bar(run, "added latency at 70 % load, p50, ms").value == pytest.approx(1.0)
     assert bar(run, "added latency at 70 % load, p99, ms").value == pytest.approx(5.0)
     assert bar(run, "gateway CPU beside decoding, ms, raw body").value == pytest.approx(1.0)
@@ -140,7 +140,7 @@ def test_a_failure_voids_a_contenders_figure_and_the_ratios_with_it(run):
             break
     assert figures.rate(run, "litserve") is None
     assert figures.rate(run, "litserve", 1) is not None
-    assert bar(run, "to LitServe, its best setting").verdict == "not measured"
+    assert bar(run, "Sightserve to LitServe, its best setting").verdict == "not measured"
     text = page.page({"runs": {"MobileNetV2": run}})
     assert "void: 32 clients, 500x375, raw: 1 wrong answer" in text
 
@@ -160,7 +160,8 @@ def test_what_voids_a_measurement(seen, why):
 def test_the_page_says_ratios_first_then_where_and_with_what(run):
     text = page.page({"runs": {"MobileNetV2": run}})
     order = [
-        "## MobileNetV2", "2 cores of CPU | of a kind", "| to LitServe, its best setting | 2.00 |",
+        "## MobileNetV2", "2 cores of CPU | of a kind",
+        "| Sightserve to LitServe, its best setting | 2.00 |",
         "pictures/race-mobilenetv2-throughput.png", "### Requests per second, by clients",
         "### Latency in ms", "### The floor", "### Who took part", "litserve 0.2.19; workers 2",
         "**int8**, x: not here, not proven in int8.", "## How it is measured",

@@ -114,7 +114,7 @@ def test_verify(monkeypatch, capsys, is_terminal):
     monkeypatch.setenv("TTY_COMPATIBLE", is_terminal)
     found = PublishedVersion(LONG, VERSION, Path("models") / LONG / str(VERSION), 1, None)
     checked = [Checked("grpc", OTHER, 32, 1e-6)]
-    verify._show("grpc://localhost:8500", found, checked, {}, as_json=False)
+    verify._show("grpc://localhost:8500", found, verify._Found(checked, None), {}, as_json=False)
     said, last = capsys.readouterr().out.splitlines()
     assert said.startswith(f"{OTHER}: 32 asked over grpc")
     assert last == f"{LONG} version {VERSION}: as at export"

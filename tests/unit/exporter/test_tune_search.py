@@ -132,6 +132,15 @@ class TestTime:
         assert chosen(found).server.precision == "int8"
         assert machine.now < 60
 
+    def test_none_of_it_goes_to_calls_that_are_far_too_long(self):
+        """At 60 ms an image one of 16 with another in flight takes 2 s, ten times the target."""
+        machine = SimulatedMachine(lambda server: 10 * image_ms(server))
+        search(machine, target_ms=200.0)
+        calls = [way for kind, way, _ in machine.asked if kind == "calls"]
+        long = [way for way in calls if machine.call_seconds(way) > 0.4]
+        assert len(calls) > 20
+        assert all(way.server.server_batch_size for way in long)  # nothing was known of those
+
     def test_few_run_at_a_time(self):
         machine = SimulatedMachine(image_ms)
         search(machine)

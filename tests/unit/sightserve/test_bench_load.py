@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 
 from sightserve.bench.latencies import percentile, summary_ms
 from sightserve.bench.load import closed_loop, open_loop
+from tests.support.processes import ROOT
 from tests.support.virtual_time import run_in_virtual_time
 
 ANSWER_SECONDS = 0.010
@@ -86,3 +89,13 @@ def test_percentiles_are_numpys(count, percent):
 
 def test_nothing_timed_gives_no_figures():
     assert summary_ms([]) == {}
+
+
+def test_the_generator_imports_nothing_heavy():
+    code = "import sys, sightserve.bench.run; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    heavy = {"numpy", "PIL", "httpx", "grpc", "pydantic", "tensorflow", "keras"}
+    assert "sightserve.bench.load" in done.stdout.split()
+    assert heavy & set(done.stdout.split()) == set()
