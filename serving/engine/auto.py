@@ -27,6 +27,7 @@ from serving.engine import (
     EngineOptions,
     choices,
     import_engine,
+    machine,
     measure,
 )
 from serving.engine.queues import BatchQueues
@@ -121,7 +122,8 @@ def _key(version: Path, options: EngineOptions) -> str:
     """Everything that the choice depends on."""
     return choices.key_of(
         "engine",
-        measure.processor(),
+        machine.processor(),
+        machine.cores(),
         *(_version_of(name) for name in ("tensorflow-cpu", "tensorflow", "openvino")),
         {**asdict(options), "tags": sorted(options.tags)},
         (version / _PROVEN_FILE).read_bytes(),

@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -28,7 +27,6 @@ _CALLERS: Final = 2
 _SECONDS: Final = 1.5
 _LEAST_RUNS: Final = 3
 _SEED: Final = 20
-_CPU_INFO: Final = Path("/proc/cpuinfo")
 
 
 def images_per_second(servable: Servable) -> float:
@@ -42,16 +40,6 @@ def images_per_second(servable: Servable) -> float:
         started = time.perf_counter()
         runs = list(pool.map(lambda _: _run(servable, feeds, fetches, started), range(_CALLERS)))
         return _BATCH_SIZE * sum(runs) / (time.perf_counter() - started)
-
-
-def processor() -> str:
-    """Its name, to tell machines apart."""
-    try:
-        lines = _CPU_INFO.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return f"{next(named, 'unknown')} x {os.cpu_count()}"
 
 
 def main() -> int:

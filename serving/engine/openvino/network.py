@@ -14,8 +14,8 @@ import openvino as ov
 from protocol.codes import Code
 from protocol.tensors import Array
 from serving.core.errors import ServingError
-from serving.engine import OpenVinoOptions
-from serving.engine.openvino import compiled, machine
+from serving.engine import OpenVinoOptions, machine
+from serving.engine.openvino import compiled
 
 _HINTS: Final = {"f32": "f32", "bf16": "bf16", "int8": "f32"}
 """What the layers that are not quantized compute in."""

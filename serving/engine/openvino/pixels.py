@@ -14,7 +14,7 @@ from contract.image_spec import ImageSpec
 from contract.opening import Limits, open_image
 from protocol.tensors import Array
 from serving.core.errors import invalid_argument
-from serving.engine.openvino import machine
+from serving.engine import machine
 
 _LIMITS: Final = Limits(formats=("JPEG", "PNG", "GIF", "BMP", "WEBP"))
 _DECODING: Final = threading.BoundedSemaphore(machine.cores())

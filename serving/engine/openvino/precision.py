@@ -14,8 +14,7 @@ import openvino as ov
 
 from protocol.codes import Code
 from serving.core.errors import ServingError
-from serving.engine import AUTO, OpenVinoOptions, choices
-from serving.engine.openvino import machine
+from serving.engine import AUTO, OpenVinoOptions, choices, machine
 from serving.engine.openvino.network import Network
 from serving.engine.openvino.version_files import FOLDER, PROVEN_FILE, VersionFiles
 

@@ -11,8 +11,14 @@ import pytest
 from contract import signatures as names
 from protocol.codes import Code
 from serving.core.errors import ServingError
-from serving.engine import EngineOptions, OpenVinoOptions, auto, import_engine
-from serving.engine.openvino import machine, version_files
+from serving.engine import (
+    EngineOptions,
+    OpenVinoOptions,
+    auto,
+    import_engine,
+    machine,
+    version_files,
+)
 from tests.support.engine_versions import pictures, publish
 
 F32 = EngineOptions(openvino=OpenVinoOptions(precision="f32"))

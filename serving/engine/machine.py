@@ -1,4 +1,4 @@
-"""What this machine has for OpenVINO: cores that are ours, and whether they know bfloat16."""
+"""What this machine has: cores that are ours, their name, and whether they know bfloat16."""
 
 from __future__ import annotations
 
