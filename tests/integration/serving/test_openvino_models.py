@@ -17,8 +17,8 @@ from serving.engine import (
     auto,
     import_engine,
     machine,
-    version_files,
 )
+from serving.engine.openvino import version_files
 from tests.support.engine_versions import pictures, publish
 
 F32 = EngineOptions(openvino=OpenVinoOptions(precision="f32"))
