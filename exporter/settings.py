@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from exporter.errors import UsageError
-from exporter.options import DEFAULT_ENCODED_PARITY_BOUND
+from exporter.options import DEFAULT_ENCODED_PARITY_BOUND, OpenVino
 
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -35,6 +35,11 @@ class Settings(BaseSettings):
         gt=0,
         le=1,
         description="The same for files that `top_k_encoded` decodes and resizes in the graph.",
+    )
+    openvino: OpenVino = Field(
+        default="auto",
+        description="Whether versions are made for the engine OpenVINO, too: `auto` (if it is "
+        "installed and the answers hold), `always`, `never`.",
     )
     connect_timeout_seconds: Seconds = Field(
         default=5.0, description="How long a download host may take to accept a connection."

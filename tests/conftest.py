@@ -25,6 +25,9 @@ settings.load_profile("any-machine")
 # last digits and other names in error texts. Before it is imported, here and in what is started.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
+# The second engine's proof is a third of a small export; tests that are about it ask for it.
+os.environ.setdefault("EXPORTER_OPENVINO", "never")
+
 # Tests that share an expensive fixture (a trained model, a server over the fixture models) stay in
 # one worker; elsewhere a file does. Neither pytest-xdist's files nor its groups say this: groups
 # rename tests after pytest 9 has hashed their names, and are then ignored.

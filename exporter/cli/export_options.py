@@ -248,11 +248,11 @@ CalibrationDir = Annotated[
     ),
 ]
 OpenVino = Annotated[
-    options.OpenVino,
+    options.OpenVino | None,
     typer.Option(
         "--openvino",
         help="Also for the model server's --engine=openvino; auto: if the extra openvino is "
-        "installed and the answers hold.",
+        "installed and the answers hold. Default: EXPORTER_OPENVINO, or auto.",
         rich_help_panel=VARIANTS_PANEL,
     ),
 ]

@@ -13,6 +13,7 @@ from rich.text import Text
 from exporter.cli.ending import errors_as_lines
 from exporter.cli.output import say, say_published, say_table
 from exporter.cli.parameters import parse_size
+from exporter.options import OpenVino
 from exporter.settings import load_settings
 from exporter.sources.application_names import spelled
 from exporter.sources.source_files import as_name
@@ -32,6 +33,7 @@ def run_training(
     application: str | None,
     image_size: str | None,
     is_dry: bool,
+    openvino: OpenVino | None,
     **others: Any,
 ) -> None:
     """Train and publish, or say what would be done; leave with an exit code.
@@ -43,6 +45,7 @@ def run_training(
         application: in any spelling.
         image_size: SIDE or HEIGHTxWIDTH.
         is_dry: whether only to look.
+        openvino: the setting's when None.
         others: fields of `TrainingOptions`.
     """
     with errors_as_lines():
@@ -53,6 +56,7 @@ def run_training(
             base_path=base_path or settings.base_path,
             application=None if application is None else spelled(application),
             image_size=parse_size(image_size),
+            openvino=openvino or settings.openvino,
             **others,
         )
         console = Console()

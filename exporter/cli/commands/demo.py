@@ -34,7 +34,7 @@ def run(
         Path | None,
         typer.Option(help="Also write the held-out digits as PNG files, with labels.txt."),
     ] = None,
-    openvino: OpenVino = "auto",
+    openvino: OpenVino = None,
     as_json: AsJson = False,  # noqa: FBT002 - a typer flag
 ) -> None:
     """Train a small CNN on handwritten digits and publish it: offline, under a minute.
@@ -59,6 +59,6 @@ def run(
             settings,
             report,
             build_apart,
-            openvino=openvino,
+            openvino=openvino or settings.openvino,
         )
     say_published(console, published, as_json=as_json)

@@ -66,7 +66,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
     jit: option.Jit = False,  # noqa: FBT002 - a typer flag
     tflite: option.TfLite = None,
     calibration_dir: option.CalibrationDir = None,
-    openvino: option.OpenVino = "auto",
+    openvino: option.OpenVino = None,
     min_agreement: option.MinAgreement = DEFAULT_MIN_AGREEMENT,
     name: option.Name = None,
     base_path: BasePath = None,
@@ -144,7 +144,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
         jit=jit,
         tflite=tflite,
         calibration_dir=calibration_dir,
-        openvino=openvino,
+        openvino=openvino or settings.openvino,
         min_agreement=min_agreement,
         golden_dir=golden_dir,
         parity_bound=settings.parity_bound if parity_bound is None else parity_bound,

@@ -153,13 +153,13 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer decla
         ),
     ] = 7,
     openvino: Annotated[
-        Literal["auto", "always", "never"],
+        Literal["auto", "always", "never"] | None,
         typer.Option(
             help="Also for the model server's --engine=openvino; auto: if the extra openvino is "
-            "installed and the answers hold.",
+            "installed and the answers hold. Default: EXPORTER_OPENVINO, or auto.",
             rich_help_panel=_PUBLISHING,
         ),
-    ] = "auto",
+    ] = None,
     dry_run: Annotated[  # noqa: FBT002 - a typer flag
         bool,
         typer.Option(

@@ -26,6 +26,7 @@ def digits(tmp_path_factory):
     folder = tmp_path_factory.mktemp("digits")
     output = stack.export(
         "demo",
+        "--openvino", "auto",
         "--base-path", str(folder / "models"),
         "--save-keras", str(folder / "digits.keras"),
         "--write-held-out", str(folder / "held-out"),

@@ -204,7 +204,12 @@ def test_from_an_empty_folder_to_labels(whole, tmp_path):
         "--grpc-port", str(ports[1]), "--rest-port", str(ports[2]),
     ]  # fmt: skip
     with running(
-        command, tmp_path / "log", folder=tmp_path, PYTHONPATH="", GATEWAY_WORKERS="2"
+        command,
+        tmp_path / "log",
+        folder=tmp_path,
+        PYTHONPATH="",
+        GATEWAY_WORKERS="2",
+        EXPORTER_OPENVINO="always",
     ) as process:
         url = f"http://127.0.0.1:{ports[0]}"
         wait_until(
