@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import queue
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import numpy as np
@@ -41,18 +42,15 @@ class Network:
         kept = compiled.folder(options.cache_dir)
         if kept:
             core.set_property({"CACHE_DIR": str(kept)})
-        self._compiled = core.compile_model(
-            model,
-            "CPU",
-            {
-                # Without it OpenVINO takes bfloat16 by itself wherever it is fast, proven or not.
-                "INFERENCE_PRECISION_HINT": _HINTS[precision],
-                "INFERENCE_NUM_THREADS": self.threads,
-                "NUM_STREAMS": self.streams,
-                # A gateway runs beside us, and perhaps another of us: both would pin to core 0.
-                "ENABLE_CPU_PINNING": False,
-            },
-        )
+        config = {
+            # Without it OpenVINO takes bfloat16 by itself wherever it is fast, proven or not.
+            "INFERENCE_PRECISION_HINT": _HINTS[precision],
+            "INFERENCE_NUM_THREADS": self.threads,
+            "NUM_STREAMS": self.streams,
+            # A gateway runs beside us, and perhaps another of us: both would pin to core 0.
+            "ENABLE_CPU_PINNING": False,
+        }
+        self._compiled = _in_a_thread(lambda: core.compile_model(model, "CPU", config))
         if kept:
             compiled.forget_oldest(kept)
         self._requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -84,6 +82,9 @@ class Network:
 
     def close(self) -> None:
         """Free the requests and the compiled model. No run is under way or follows."""
+        _in_a_thread(self._free)
+
+    def _free(self) -> None:
         while not self._requests.empty():
             self._requests.get()
         del self._compiled
@@ -93,6 +94,17 @@ class Network:
             return self._requests.get(timeout=timeout_seconds)
         except queue.Empty:
             raise _timed_out() from None
+
+
+def _in_a_thread(call: Callable[[], Any]) -> Any:
+    """Call it in a thread of its own.
+
+    OpenVINO gives the thread that compiles another stack for its signal handlers, and the thread
+    that frees what is compiled the one from before: where models come and go in any order, that
+    may be memory of a model that is gone, and the next signal ends the process.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(call).result()
 
 
 def first_line(error: BaseException) -> str:

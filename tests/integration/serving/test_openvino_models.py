@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 
 import numpy as np
 import pytest
@@ -107,6 +109,18 @@ def test_a_deadline_is_kept_and_the_next_request_is_answered(version):
     assert caught.value.code is Code.DEADLINE_EXCEEDED
     assert run(servable, names.SERVING_DEFAULT, images)[0].shape[0] == 2
     servable.close()
+
+
+def test_models_that_come_and_go_leave_signals_to_whom_they_belong(version):
+    """OpenVINO changes the stack of signal handlers, and would put back one that is gone."""
+    first, second = load(version, precision="f32"), load(version, precision="f32")
+    first.close()
+    second.close()
+    seen = []
+    before = signal.signal(signal.SIGUSR1, lambda number, _: seen.append(number))
+    os.kill(os.getpid(), signal.SIGUSR1)
+    signal.signal(signal.SIGUSR1, before)
+    assert seen == [signal.SIGUSR1]
 
 
 def test_no_images_are_no_answers(version):
