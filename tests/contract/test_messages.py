@@ -37,8 +37,11 @@ OUR_FILES = (tensor_pb2, model_pb2, inference_pb2, example_pb2, config_pb2)
 LEFT_OUT = {
     "TensorInfo.CompositeTensor": {"type_spec"},
     "MetaGraphDef": {
-        "meta_info_def", "graph_def", "saver_def", "collection_def", "asset_file_def",
-        "object_graph_def",
+        "graph_def", "saver_def", "collection_def", "asset_file_def", "object_graph_def",
+    },
+    "MetaGraphDef.MetaInfoDef": {
+        "meta_graph_version", "stripped_op_list", "any_info", "tensorflow_version",
+        "tensorflow_git_version", "stripped_default_attrs", "function_aliases",
     },
     "PredictRequest": {"predict_streamed_options", "client_id", "request_options"},
     "SessionRunLog": {"request", "response"},
