@@ -33,7 +33,7 @@ def subject(tmp_path_factory):
 
 def test_both_engines_answer_alike_and_take_turns(subject, tmp_path):
     arguments = argparse.Namespace(rounds=2, round_seconds=0.01)
-    assert convert(subject, tmp_path / "model.xml") > 0
+    convert(subject, tmp_path / "model.xml")
     result = race(subject, tmp_path / "model.xml", arguments)
     engines = result["engines"]
     assert list(engines) == ["tensorflow", "openvino_f32", "openvino_bf16"]
