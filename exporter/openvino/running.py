@@ -36,7 +36,7 @@ class Compiled:
             model = core.read_model(path)
             config = {"INFERENCE_PRECISION_HINT": _HINTS[precision]}
             self._request = core.compile_model(model, "CPU", config).create_infer_request()
-        except RuntimeError as error:
+        except Exception as error:  # its own are no RuntimeErrors
             raise RefusedError(
                 f"OpenVINO cannot compile {path.name} in {precision}: {first_line(error)}",
                 step=STEP,
@@ -50,7 +50,7 @@ class Compiled:
         """
         try:
             found = self._request.infer({0: np.ascontiguousarray(images)})
-        except RuntimeError as error:
+        except Exception as error:  # its own are no RuntimeErrors
             raise RefusedError(
                 f"OpenVINO fails on {len(images)} images: {first_line(error)}", step=STEP
             ) from error

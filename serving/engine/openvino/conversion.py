@@ -49,7 +49,9 @@ def convert(path: Path, signature: SignatureSpec) -> Any:
             raise unimplemented(f"tensor {tensor.name} is of type {tensor.dtype}")
     try:
         return _cut(path, inputs, outputs)
-    except RuntimeError as error:
+    except ServingError:
+        raise
+    except Exception as error:  # OpenVINO's own are no RuntimeErrors
         raise unimplemented(first_line(error)) from error
 
 

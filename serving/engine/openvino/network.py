@@ -34,6 +34,9 @@ class Network:
             model: an `openvino.Model`, or the path of an IR.
             precision: one of `serving.engine.PRECISIONS`.
             options: threads, streams, cache.
+
+        Raises:
+            ServingError: UNIMPLEMENTED for what OpenVINO cannot read or compile.
         """
         self.precision = precision
         self.threads = options.threads or machine.cores()
@@ -50,7 +53,12 @@ class Network:
             # A gateway runs beside us, and perhaps another of us: both would pin to core 0.
             "ENABLE_CPU_PINNING": False,
         }
-        self._compiled = _in_a_thread(lambda: core.compile_model(model, "CPU", config))
+        try:
+            self._compiled = _in_a_thread(lambda: core.compile_model(model, "CPU", config))
+        except Exception as error:  # OpenVINO's own are no RuntimeErrors
+            raise ServingError(
+                Code.UNIMPLEMENTED, f"the engine openvino cannot compile it: {first_line(error)}"
+            ) from error
         if kept:
             compiled.forget_oldest(kept)
         self._requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -75,7 +83,9 @@ class Network:
             _wait(request, deadline)
             count = len(self._compiled.outputs)
             return [np.array(request.get_output_tensor(index).data) for index in range(count)]
-        except RuntimeError as error:
+        except ServingError:
+            raise
+        except Exception as error:  # OpenVINO's own are no RuntimeErrors
             raise ServingError(Code.INTERNAL, f"OpenVINO: {first_line(error)}") from error
         finally:
             self._requests.put(request)
@@ -122,7 +132,7 @@ def _wait(request: Any, deadline: float | None) -> None:
     if request.wait_for(left):
         return
     request.cancel()
-    with contextlib.suppress(RuntimeError):  # which says that it was cancelled
+    with contextlib.suppress(Exception):  # which says that it was cancelled
         request.wait()
     raise _timed_out()
 

@@ -37,7 +37,7 @@ def open_network(files: VersionFiles, options: OpenVinoOptions) -> Network:
     def compiled(precision: str) -> Network:
         try:
             return Network(str(files.ir(precision)), precision, options)
-        except RuntimeError as error:
+        except ServingError as error:
             raise ServingError(
                 Code.DATA_LOSS, f"{files.ir(precision)} cannot be read by OpenVINO"
             ) from error
