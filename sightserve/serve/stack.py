@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import time
@@ -92,7 +93,13 @@ def model_server_command(
             f"--rest_api_port={ports.rest}",
             f"--model_config_file={config}",
         ]
-    return [*command, *flags, "--grpc_max_threads=64"]
+    # A thread for each batch and as many batches as cores: threads that share a batch mostly wait.
+    # Only TensorFlow reads these.
+    threads = (
+        "--tensorflow_intra_op_parallelism=1",
+        f"--tensorflow_inter_op_parallelism={os.cpu_count() or 1}",
+    )
+    return [*command, *flags, *threads, "--grpc_max_threads=64"]
 
 
 def _program(engine: str) -> list[str]:
