@@ -93,13 +93,15 @@ def model_server_command(
             f"--rest_api_port={ports.rest}",
             f"--model_config_file={config}",
         ]
-    # A thread for each batch and as many batches as cores: threads that share a batch mostly wait.
-    # Only TensorFlow reads these.
-    threads = (
-        "--tensorflow_intra_op_parallelism=1",
-        f"--tensorflow_inter_op_parallelism={os.cpu_count() or 1}",
-    )
-    return [*command, *flags, *threads, "--grpc_max_threads=64"]
+    return [*command, *flags, *_threads(engine), "--grpc_max_threads=64"]
+
+
+def _threads(engine: str) -> list[str]:
+    """A thread for each of TensorFlow's batches: threads that share one mostly wait."""
+    if engine == OPENVINO:
+        return []
+    cores = os.cpu_count() or 1
+    return ["--tensorflow_intra_op_parallelism=1", f"--tensorflow_inter_op_parallelism={cores}"]
 
 
 def _program(engine: str) -> list[str]:
