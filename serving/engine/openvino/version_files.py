@@ -66,14 +66,6 @@ def read(path: str, tags: frozenset[str]) -> VersionFiles:
         raise ServingError(Code.DATA_LOSS, f"{path} cannot be read: {error}") from error
 
 
-def proven_precisions(path: str) -> tuple[str, ...]:
-    """In which precisions a version may be served; none if it has no IR, or a damaged one."""
-    try:
-        return _proven(Path(path)).precisions
-    except (OSError, ValueError, KeyError, TypeError, DecodeError, ServingError):
-        return ()
-
-
 def _proven(folder: Path) -> VersionFiles:
     content = json.loads((folder / FOLDER / PROVEN_FILE).read_text(encoding="utf-8"))
     if content["schema_version"] != _SCHEMA_VERSION:

@@ -94,7 +94,7 @@ def test_a_damaged_cache_is_compiled_anew(version, tmp_path):
 
 def test_auto_takes_a_proven_precision_and_remembers_it(version, tmp_path):
     first = load(version, cache_dir=str(tmp_path))
-    proven = version_files.proven_precisions(str(version))
+    proven = version_files.read(str(version), F32.tags).precisions
     assert first.network.precision in proven
     assert machine.has_bfloat16() or first.network.precision != "bf16"
     second = load(version, cache_dir=str(tmp_path))

@@ -88,12 +88,11 @@ def proven(folder, content):
         {"schema_version": 1, "precisions": 7, "card": ""},
     ],
 )
-def test_a_damaged_engine_file_is_data_loss_and_offers_nothing(tmp_path, content):
+def test_a_damaged_engine_file_is_data_loss(tmp_path, content):
     path = proven(tmp_path, content)
     with pytest.raises(ServingError) as caught:
         version_files.read(path, SERVE)
     assert caught.value.code is Code.DATA_LOSS
-    assert version_files.proven_precisions(path) == ()
 
 
 def test_a_folder_without_a_model_is_not_found(tmp_path):
